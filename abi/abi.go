@@ -235,25 +235,25 @@ const (
 
 // Limits that a job or tenant may lower.
 const (
-	FrameInAimBytes       = 4 << 20
-	FrameBytesMax         = 16 << 20
-	RowsMax               = 4096
-	CellBytesMax          = 1 << 20
-	KeyBytesMax           = 64 << 10
-	StatesMax             = 64
-	TimerNamesMax         = 64
-	TimerRoundsMax        = 10_000
-	ModuleBytesMax        = 64 << 20
-	MemoryBytesMax        = 64 << 20
-	StackCallsMax         = 10_000
-	StackBytesMax         = 1 << 20
-	TableElementsMax      = 100_000
-	DescriptorBytesMax    = 1 << 20
-	LogLineBytesMax       = 8 << 10
-	MetricsMax            = 256
-	OutputPortsMax        = 64
-	InputPortsMax         = 16
-	ColumnsMax            = 1024
-	NameBytesMax          = 128
-	MemoryBytesMaxPython  = 256 << 20
+	FrameInAimBytes      = 4 << 20
+	FrameBytesMax        = 16 << 20
+	RowsMax              = 4096
+	CellBytesMax         = 1 << 20
+	KeyBytesMax          = 64 << 10
+	StatesMax            = 64
+	TimerNamesMax        = 64
+	TimerRoundsMax       = 10_000
+	ModuleBytesMax       = 64 << 20
+	MemoryBytesMax       = 64 << 20
+	StackCallsMax        = 10_000
+	StackBytesMax        = 1 << 20
+	TableElementsMax     = 100_000
+	DescriptorBytesMax   = 1 << 20
+	LogLineBytesMax      = 8 << 10
+	MetricsMax           = 256
+	OutputPortsMax       = 64
+	InputPortsMax        = 16
+	ColumnsMax           = 1024
+	NameBytesMax         = 128
+	MemoryBytesMaxPython = 256 << 20
 )
