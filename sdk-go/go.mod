@@ -1,0 +1,3 @@
+module github.com/tidemill/tidemill/sdk-go
+
+go 1.26
