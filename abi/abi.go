@@ -44,16 +44,21 @@ const (
 	KindMigrate   Kind = 6 // reserved
 )
 
-// FlagAbsolute, in an answer's header flags: buffer offsets of column nodes are addresses in guest memory, not offsets in the frame.
+// FlagAbsolute, in an answer's header flags: buffer offsets of column nodes are addresses in guest memory, not offsets in the
+// frame; each is a multiple of its value's width. The offsets of a section's own arrays (item_of, key index, ...) stay in the frame.
 const FlagAbsolute uint32 = 1
 
 // Section table: 16 bytes an entry, directly after the header.
 //
 //	0 u16 id   2 u16 index   4 u32 flags (bit 0: must understand)   8 u32 offset in the frame, 8-aligned at least   12 u32 length
+//
+// Every offset in a section counts from the start of the frame and leads into the section. Column buffers are 16-aligned, arrays
+// that a section's header names are aligned to their element. The frame itself is 16-aligned in guest memory.
 const (
 	SectionEntrySize      = 16
 	FlagMustUnderstand    = 1
 	BufferAlign           = 16
+	SectionsMax           = 1024
 	FramePrefetchBytesMax = 64 << 10 // prefetch_bytes: a cell over it is answered "ask"
 )
 
