@@ -129,15 +129,10 @@ func Of(err error) *Error {
 
 // Is reports whether any error in the chain carries the code.
 func Is(err error, code *Code) bool {
-	for err != nil {
-		e := Of(err)
-		if e == nil {
-			return false
-		}
-		if e.Code == code {
+	for _, e := range Each(err) {
+		if e.Code == code || Is(e.Cause, code) {
 			return true
 		}
-		err = e.Cause
 	}
 	return false
 }
