@@ -37,11 +37,15 @@ func (l List) Unwrap() []error {
 	return all
 }
 
-// Each returns the coded errors of err: those of a List, else the outermost one, else none.
+// Each returns the outermost coded errors of err: those of a List, else the one that Of finds, else none.
 func Each(err error) []*Error {
-	var l List
-	if errors.As(err, &l) {
-		return l
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		switch e := e.(type) {
+		case List:
+			return e
+		case *Error:
+			return List{e}
+		}
 	}
 	if e := Of(err); e != nil {
 		return List{e}

@@ -37,6 +37,10 @@ func TestList(t *testing.T) {
 	if all := Each(fmt.Errorf("x: %w", two)); len(all) != 1 || all[0] != two {
 		t.Errorf("Each of one: %v", all)
 	}
+	outer := first.Errorf("a").Because(List{two, two})
+	if all := Each(outer); len(all) != 1 || all[0] != outer || !Is(outer, second) {
+		t.Errorf("Each of an error caused by a list: %v", all)
+	}
 	if Each(errors.New("plain")) != nil {
 		t.Error("Each of a plain error")
 	}
