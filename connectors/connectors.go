@@ -14,6 +14,7 @@ package connectors
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 
 	"github.com/tidemill/tidemill/internal/clock"
@@ -35,6 +36,8 @@ type Env struct {
 	Dir string
 	// Parallelism is the number of subtasks.
 	Parallelism int
+	// Stdout is where the stdout sink prints; nil where the process keeps its standard output for something else.
+	Stdout io.Writer
 }
 
 // Split is a part of a source that one reader reads in order. Spec is the connector's own, JSON.
@@ -129,5 +132,8 @@ type Committer interface {
 	Recover(ctx context.Context, checkpoint uint64, pending []Committable, states [][]byte) error
 	// Commit publishes the committables of a completed checkpoint. Doing it again does nothing.
 	Commit(ctx context.Context, committables []Committable) error
+	// Existing names one thing that this sink has published and that is still there, or "" where there is none: a job that starts
+	// anew (--fresh) must not mix its output with an earlier one's. It may be called before Recover.
+	Existing(ctx context.Context) (string, error)
 	Close() error
 }
