@@ -11,7 +11,7 @@ var layers = []struct {
 	name     string
 	packages []string
 }{
-	{"leaves", []string{"abi", "abi/abigen", "runtime/record", "internal/...", "runtime/sandbox/vm", "runtime/sandbox/wasm", "runtime/sandbox/meter"}},
+	{"leaves", []string{"abi", "abi/abigen", "abi/frame", "runtime/record", "internal/...", "runtime/sandbox/vm", "runtime/sandbox/wasm", "runtime/sandbox/meter"}},
 	{"contracts", []string{"connectors", "connectors/spec", "connectors/format", "runtime/operator", "runtime/state", "runtime/telemetry"}},
 	{"parts", []string{"connectors/...", "connectors/format/...", "runtime/sandbox", "runtime/sandbox/...", "runtime/state/...", "runtime/source",
 		"runtime/exchange", "runtime/sink", "runtime/build", "runtime/build/..."}},
@@ -19,7 +19,7 @@ var layers = []struct {
 	{"control plane", []string{"runtime/job", "runtime/plan", "runtime/checkpoint", "runtime/checkpoint/..."}},
 	{"engine", []string{"runtime/engine", "runtime/engine/..."}},
 	{"edge", []string{"runtime/cmd/...", "examples/..."}},
-	{"proof", []string{".", "runtime/bench/...", "runtime/chaos/...", "runtime/sim/...", "abi/conformance/..."}},
+	{"proof", []string{".", "runtime/bench/...", "runtime/chaos/...", "runtime/sim/...", "abi/conformance/...", "abi/frame/frametest"}},
 }
 
 // ladder is the order within a layer where one package of it imports another.
@@ -42,6 +42,7 @@ var ladder = []struct{ from, to, why string }{
 	{"runtime/build/...", "runtime/build", "the rebuild task uses the build"},
 	{"internal/...", "internal/...", "leaves of leaves"},
 	{"abi/abigen", "abi", "the generator reads the definition"},
+	{"abi/frame", "abi", "the codec reads and writes what the definition says"},
 	{"runtime/sandbox/meter", "runtime/sandbox/wasm", "the meter rewrites what the decoder reads"},
 	{"runtime/bench/...", "runtime/bench/...", "benches share the results format"},
 	{"runtime/chaos/...", "runtime/chaos/...", "one harness"},
