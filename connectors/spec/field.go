@@ -3,6 +3,8 @@ package spec
 import (
 	"fmt"
 	"sort"
+
+	"github.com/tidemill/tidemill/internal/errcode"
 )
 
 // Kind is the type of a field's value.
@@ -29,7 +31,8 @@ type Field struct {
 	Kind Kind
 	// Doc is what the reference says: sentences, with full stops.
 	Doc string
-	// Default is what an absent field stands for, written as in YAML; "" is none, and then Values.Set is false.
+	// Default is what an absent field stands for, written as in YAML; "" is none, and then Values.Set is false. For a Nested
+	// field it is "{}" (every field has its own default) or the selector's value.
 	Default  string
 	Required bool
 	// Unit is named in the reference and in range errors: "records a second".
@@ -60,7 +63,7 @@ type Object struct {
 	// Choices is called at every use, so that what registers itself late is known.
 	Choices func() []Choice
 	// Check tests a parsed object as a whole: relations between fields. Errors it returns are best made by Values.Errorf.
-	Check func(Values) []error
+	Check func(Values) errcode.List
 }
 
 // Choice is one value of a selector.
@@ -120,7 +123,7 @@ func (f *Field) validate() error {
 		return fmt.Errorf("required, and yet it has a default")
 	}
 	for _, text := range []string{f.Min, f.Max, f.Default} {
-		if text == "" {
+		if text == "" || f.Kind == Nested {
 			continue
 		}
 		bounds := *f

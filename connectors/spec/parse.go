@@ -3,34 +3,36 @@ package spec
 import (
 	"fmt"
 	"strings"
+
+	"github.com/tidemill/tidemill/internal/errcode"
 )
 
-// Parse reads the document as an object. All errors are returned, in the order of the file's fields, each an *errcode.Error with
-// file:line:column; values are complete only where there is none.
-func (d *Document) Parse(o *Object) (Values, []error) { return d.ParseNode(d.Root, o) }
+// Parse reads the document as an object. All errors are returned, each with file:line:column; the values are complete only where
+// there is none.
+func (d *Document) Parse(o *Object) (Values, errcode.List) { return d.ParseNode(d.Root, o) }
 
 // ParseNode reads one value of the document as an object.
-func (d *Document) ParseNode(n *Node, o *Object) (Values, []error) {
+func (d *Document) ParseNode(n *Node, o *Object) (Values, errcode.List) {
 	p := &parse{resolve: d.resolve}
 	v := p.object(n, o)
 	return v, p.errs
 }
 
 // ParseText reads YAML text without references as an object: for programs and tests that hold options as text.
-func ParseText(text string, o *Object) (Values, []error) {
+func ParseText(text string, o *Object) (Values, errcode.List) {
 	d, err := Load("options", []byte(text), nil)
 	if err != nil {
-		return Values{}, []error{err}
+		return Values{}, errcode.Each(err)
 	}
 	return d.Parse(o)
 }
 
 type parse struct {
 	resolve Resolve
-	errs    []error
+	errs    errcode.List
 }
 
-func (p *parse) fail(err error) { p.errs = append(p.errs, err) }
+func (p *parse) fail(err *errcode.Error) { p.errs = append(p.errs, err) }
 
 func (p *parse) object(n *Node, o *Object) Values {
 	v := Values{place: n.Place, fields: map[string]value{}}
@@ -136,6 +138,8 @@ func (p *parse) defaults(o *Object, place string, v *Values) {
 			if !p.reported(v, f.Name) {
 				p.fail(ErrMissing.Errorf("%s is missing", f.Name).At("%s", place).Do("%s", strings.TrimSuffix(f.Doc, ".")))
 			}
+		case f.Default != "" && f.Kind == Nested:
+			v.fields[f.Name] = value{v: p.object(nestedDefault(f, place), f.Object)}
 		case f.Default != "":
 			d, err := f.scalar(f.Default)
 			if err != nil {
@@ -144,6 +148,14 @@ func (p *parse) defaults(o *Object, place string, v *Values) {
 			v.fields[f.Name] = value{v: d}
 		}
 	}
+}
+
+// nestedDefault is the node that an absent object stands for: "{}" is the mapping without fields, other text the selector's value.
+func nestedDefault(f *Field, place string) *Node {
+	if f.Default == "{}" {
+		return &Node{Kind: Mapping, Place: place}
+	}
+	return &Node{Kind: Scalar, Place: place, Text: f.Default}
 }
 
 // reported says that a field was written, and refused already.
@@ -204,7 +216,7 @@ func (p *parse) value(n *Node, f *Field) (any, bool) {
 		return nil, false
 	}
 	if f.Secret {
-		return Secret{v.(string)}, true
+		return Secret{func() string { return v.(string) }}, true
 	}
 	return v, true
 }
@@ -275,6 +287,9 @@ func (p *parse) tree(n *Node, f *Field) *Node {
 	switch n.Kind {
 	case Scalar:
 		out.Text, _ = p.text(n, f)
+		if strings.HasPrefix(n.Text, "${") && strings.IndexByte(n.Text, '}') == len(n.Text)-1 {
+			out.Quoted = false // a flow mapping needs the quotes around a reference: the value has the type that it looks like
+		}
 	case Sequence:
 		for _, item := range n.Items {
 			out.Items = append(out.Items, p.tree(item, f))

@@ -7,13 +7,19 @@ import (
 	"github.com/tidemill/tidemill/internal/errcode"
 )
 
-// Secret is text that must not be shown: every way of formatting or marshalling it gives [secret].
-type Secret struct{ text string }
+// Secret is text that must not be shown: every way of formatting or marshalling it gives [secret]. The text hides in a closure,
+// because package fmt prints the unexported fields of what holds a Secret without asking its methods.
+type Secret struct{ reveal func() string }
 
 const masked = "[secret]"
 
 // Reveal returns the text, for the one call that needs it.
-func (s Secret) Reveal() string { return s.text }
+func (s Secret) Reveal() string {
+	if s.reveal == nil {
+		return ""
+	}
+	return s.reveal()
+}
 
 // String hides the text.
 func (Secret) String() string { return masked }
