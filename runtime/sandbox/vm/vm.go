@@ -22,7 +22,7 @@ type Engine interface {
 // Compiled is a module ready to be instantiated.
 type Compiled interface {
 	// Instantiate makes an instance, runs its start function and `_initialize` (where exported) within startFuel units, and
-	// resolves the exports of the contract. A failure of the guest's own code is a *Fault.
+	// resolves the exports of the contract. The error of a failed start is an *errcode.Error whose chain has the *Fault.
 	Instantiate(ctx context.Context, host Host, config Config) (Instance, error)
 	Close(ctx context.Context) error
 }
@@ -72,7 +72,7 @@ type Host interface {
 	StateScanNext(handle int32, out []byte) (int32, error)
 	StateApply(frame []byte) error
 	// WallMicros is the frame's processing time in microseconds since 1970; MonotonicNanos is the instance's clock, which only
-	// waits advance; Wait advances it.
+	// waits advance; Wait advances it. The clock begins above zero: Go's runtime does not start with one that reads zero.
 	WallMicros() int64
 	MonotonicNanos() int64
 	Wait(nanos int64)

@@ -14,7 +14,9 @@ type Error struct {
 	Func    int    // index in the function index space (imports counted), or NoFunc
 	Offset  int    // bytes from the beginning of the binary
 	Feature string // the proposal that the binary uses where it is well-formed but newer than we speak: "SIMD"; else empty
-	Detail  string // what is wrong, without a full stop
+	// Reserved says that the binary is well-formed but uses a name that the host keeps for itself.
+	Reserved bool
+	Detail   string // what is wrong, without a full stop
 }
 
 // Error formats as "section code, function 7, offset 0x1f3: unknown opcode 0xff".

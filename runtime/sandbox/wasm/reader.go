@@ -82,7 +82,7 @@ func (r *reader) signed(bits int) int64 {
 					r.failAt(start, "a number is too large for %d bits", bits)
 				}
 			}
-			if unread := 57 - shift; c&0x40 != 0 && unread > 0 {
+			if c&0x40 != 0 && shift < 57 {
 				v |= -1 << (shift + 7)
 			}
 			return v

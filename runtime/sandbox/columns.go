@@ -1,0 +1,137 @@
+package sandbox
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/tidemill/tidemill/abi"
+	"github.com/tidemill/tidemill/abi/frame"
+	"github.com/tidemill/tidemill/runtime/record"
+)
+
+// asFrame views a column of the host as one of a frame; the layouts are the same.
+func asFrame(c *record.Column) frame.Column {
+	return frame.Column{
+		Type: abi.Type(c.Type), Len: c.Len, Nulls: c.Nulls, Validity: c.Validity, Offsets: c.Offsets, Values: c.Values,
+	}
+}
+
+func appendFrames(dst []frame.Column, columns []record.Column) []frame.Column {
+	for i := range columns {
+		dst = append(dst, asFrame(&columns[i]))
+	}
+	return dst
+}
+
+func recordFields(fields []abi.FieldType) []record.Field {
+	out := make([]record.Field, len(fields))
+	for i, f := range fields {
+		out[i] = record.Field{Name: f.Name, Type: record.Type(f.Type), Nullable: f.Nullable}
+	}
+	return out
+}
+
+// columnsFor returns empty columns of the fields' types.
+func columnsFor(fields []abi.FieldType) []record.Column {
+	out := make([]record.Column, len(fields))
+	for i, f := range fields {
+		out[i] = record.NewColumn(record.Type(f.Type), 0)
+	}
+	return out
+}
+
+// viewColumn views rows of a guest's column as a column of the host. Where a view would not keep what the host promises of its
+// columns (one NaN, nothing under nulls) it is a copy.
+func viewColumn(c *frame.Column) record.Column {
+	if c.Nulls > 0 || c.Type == abi.F32 || c.Type == abi.F64 {
+		return copyColumn(c, 0, c.Len)
+	}
+	return record.Column{Type: record.Type(c.Type), Len: c.Len, Offsets: c.Offsets, Values: c.Values}
+}
+
+// copyColumn takes rows [from, to) out of a guest's memory; from is a multiple of 8. NaNs become one NaN (I10), and values under
+// nulls become zero or empty, as record.Column promises.
+func copyColumn(c *frame.Column, from, to int) record.Column {
+	rows := to - from
+	out := record.Column{Type: record.Type(c.Type), Len: rows}
+	if c.Nulls > 0 {
+		bitmap := c.Validity[from>>3 : (to+7)>>3]
+		if out.Nulls = record.CountNulls(bitmap, rows); out.Nulls > 0 {
+			out.Validity = append([]byte(nil), bitmap...)
+		}
+	}
+	switch {
+	case c.Type.HasOffsets():
+		copyVariable(&out, c, from, to)
+		return out
+	case c.Type == abi.Bool:
+		out.Values = append([]byte(nil), c.Values[from>>3:(to+7)>>3]...)
+		for i := 0; out.Nulls > 0 && i < len(out.Values); i++ {
+			out.Values[i] &= out.Validity[i]
+		}
+		return out
+	}
+	w := c.Type.Width()
+	out.Values = append([]byte(nil), c.Values[from*w:to*w]...)
+	if out.Nulls > 0 {
+		for i := range rows {
+			if out.Null(i) {
+				clear(out.Values[i*w : (i+1)*w])
+			}
+		}
+	}
+	oneNaN(&out)
+	return out
+}
+
+func copyVariable(out *record.Column, c *frame.Column, from, to int) {
+	rows := to - from
+	out.Offsets = make([]int32, rows+1)
+	if rows == 0 {
+		return
+	}
+	first := c.Offsets[from]
+	if out.Nulls == 0 {
+		out.Values = append([]byte(nil), c.Values[first:c.Offsets[to]]...)
+		for i, o := range c.Offsets[from : to+1] {
+			out.Offsets[i] = o - first
+		}
+		return
+	}
+	out.Values = make([]byte, 0, c.Offsets[to]-first)
+	for i := range rows {
+		if !out.Null(i) {
+			out.Values = append(out.Values, c.Values[c.Offsets[from+i]:c.Offsets[from+i+1]]...)
+		}
+		out.Offsets[i+1] = int32(len(out.Values))
+	}
+}
+
+// The NaN that every other NaN becomes: quiet, positive, without payload.
+const (
+	nan32 = 0x7fc00000
+	nan64 = 0x7ff8000000000000
+)
+
+func oneNaN(c *record.Column) {
+	switch c.Type {
+	case record.F32:
+		for b := c.Values; len(b) >= 4; b = b[4:] {
+			if f := math.Float32frombits(binary.LittleEndian.Uint32(b)); f != f {
+				binary.LittleEndian.PutUint32(b, nan32)
+			}
+		}
+	case record.F64:
+		for b := c.Values; len(b) >= 8; b = b[8:] {
+			if f := math.Float64frombits(binary.LittleEndian.Uint64(b)); f != f {
+				binary.LittleEndian.PutUint64(b, nan64)
+			}
+		}
+	}
+}
+
+func resetAll(columns []record.Column) {
+	for i := range columns {
+		columns[i].Reset()
+	}
+}

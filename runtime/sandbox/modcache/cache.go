@@ -1,0 +1,164 @@
+package modcache
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/tidemill/tidemill/runtime/sandbox/meter"
+	"github.com/tidemill/tidemill/runtime/sandbox/profile"
+	"github.com/tidemill/tidemill/runtime/sandbox/vm"
+)
+
+// Options configure a Cache.
+type Options struct {
+	// Folder keeps verdicts, metered bytes and compiled code; empty for none. It must be as private as the binary: whoever can
+	// write it can run code in this process.
+	Folder string
+	// Limits are those that modules are checked against.
+	Limits profile.Limits
+	// Warn is told when the folder cannot be used. It may be nil and must be safe for concurrent use.
+	Warn func(error)
+}
+
+// Digest is the SHA-256 of a module's original bytes.
+type Digest [sha256.Size]byte
+
+// String is the digest in hex.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// Module is a module ready to be instantiated. It is owned by the cache: its Compiled must not be closed by users.
+type Module struct {
+	Digest   Digest
+	Compiled vm.Compiled
+	Report   meter.Report
+}
+
+// Cache loads modules. It is safe for concurrent use.
+type Cache struct {
+	engine vm.Engine
+	folder string // of verdicts and metered bytes, empty for none
+	limits profile.Limits
+	warn   func(error)
+
+	mu      sync.Mutex
+	modules map[Digest]*load
+	closed  bool
+}
+
+// load is one module under way or done.
+type load struct {
+	done   chan struct{}
+	module *Module
+	err    error
+}
+
+// New makes a cache. newEngine makes its engine, which may keep compiled code in the folder it is given (empty for none).
+func New(newEngine func(folder string) vm.Engine, o Options) *Cache {
+	c := &Cache{limits: o.Limits, warn: o.Warn, modules: map[Digest]*load{}}
+	if c.warn == nil {
+		c.warn = func(error) {}
+	}
+	code := ""
+	if o.Folder != "" {
+		if err := usable(o.Folder); err != nil {
+			c.warn(fmt.Errorf("using the module cache in memory only: %w", err))
+		} else {
+			c.folder, code = filepath.Join(o.Folder, "modules"), filepath.Join(o.Folder, "code")
+		}
+	}
+	c.engine = newEngine(code)
+	return c
+}
+
+// usable finds out whether files can be made in a folder, by making one.
+func usable(folder string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(folder, ".probe-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// Load returns the module of these bytes, which must not change meanwhile. Loads of the same bytes share one compilation, or one
+// refusal, which is an *errcode.Error. Refusals are not kept: they are cheap, and whoever uploads rubbish should not fill memory.
+func (c *Cache) Load(ctx context.Context, original []byte) (*Module, error) {
+	digest := Digest(sha256.Sum256(original))
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil, errors.New("the module cache is closed")
+	}
+	l, known := c.modules[digest]
+	if !known {
+		l = &load{done: make(chan struct{})}
+		c.modules[digest] = l
+	}
+	c.mu.Unlock()
+	if !known {
+		// Not with the caller's context: others may wait for the same module.
+		l.module, l.err = c.make(context.WithoutCancel(ctx), digest, original)
+		if l.err != nil {
+			c.forget(digest)
+		}
+		close(l.done)
+	}
+	select {
+	case <-l.done:
+		return l.module, l.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (c *Cache) forget(digest Digest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.modules, digest)
+}
+
+// make loads a module from the folder or from scratch.
+func (c *Cache) make(ctx context.Context, digest Digest, original []byte) (*Module, error) {
+	e, kept := c.read(digest)
+	if !kept {
+		m, err := profile.Check(original, c.limits)
+		if err != nil {
+			return nil, err
+		}
+		if e.metered, e.Report, err = meter.Rewrite(m); err != nil {
+			return nil, profile.Refused(err)
+		}
+		e.MemoryBytesMin = uint64(m.Memories[0].Min) * profile.PageBytes
+	}
+	compiled, err := c.engine.Compile(ctx, e.metered)
+	if err != nil {
+		return nil, err
+	}
+	if !kept {
+		c.write(digest, e) // only now: the engine has checked the types
+	}
+	return &Module{Digest: digest, Compiled: compiled, Report: e.Report}, nil
+}
+
+// Close closes every module. No instance may be running.
+func (c *Cache) Close(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	var errs []error
+	for _, l := range c.modules {
+		<-l.done
+		if l.module != nil {
+			errs = append(errs, l.module.Compiled.Close(ctx))
+		}
+	}
+	return errors.Join(append(errs, c.engine.Close(ctx))...)
+}
