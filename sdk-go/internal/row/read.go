@@ -1,0 +1,257 @@
+package row
+
+import (
+	"errors"
+	"unsafe"
+
+	"github.com/tidemill/tidemill/sdk-go/internal/abi"
+	"github.com/tidemill/tidemill/sdk-go/internal/frame"
+)
+
+// Reading says how the columns of a resolved schema become rows of a layout.
+type Reading struct {
+	Columns []string // the columns to ask for, in the order in which Read takes them
+	fields  []reading
+}
+
+type reading struct {
+	Field
+	convert conversion
+}
+
+// conversion is from a column's type to a field's.
+type conversion uint8
+
+const (
+	copyBits conversion = iota
+	copy8
+	copy16
+	copy32
+	copy64
+	i8ToI16
+	i8ToI32
+	i8ToI64
+	i16ToI32
+	i16ToI64
+	i32ToI64
+	i8ToF64
+	i16ToF64
+	i32ToF64
+	f32ToF64
+	viewText
+	viewBytes
+)
+
+// conversions from a column's type (the second) to a field's.
+var conversions = map[[2]abi.Type]conversion{
+	{abi.Bool, abi.Bool}: copyBits, {abi.I8, abi.I8}: copy8, {abi.I16, abi.I16}: copy16, {abi.I32, abi.I32}: copy32,
+	{abi.I64, abi.I64}: copy64, {abi.F32, abi.F32}: copy32, {abi.F64, abi.F64}: copy64, {abi.Date32, abi.Date32}: copy32,
+	{abi.Timestamp, abi.Timestamp}: copy64, {abi.Timestamp, abi.TimestampTZ}: copy64,
+	{abi.TimestampTZ, abi.Timestamp}: copy64, {abi.TimestampTZ, abi.TimestampTZ}: copy64,
+	{abi.I16, abi.I8}: i8ToI16, {abi.I32, abi.I8}: i8ToI32, {abi.I64, abi.I8}: i8ToI64,
+	{abi.I32, abi.I16}: i16ToI32, {abi.I64, abi.I16}: i16ToI64, {abi.I64, abi.I32}: i32ToI64,
+	{abi.F64, abi.I8}: i8ToF64, {abi.F64, abi.I16}: i16ToF64, {abi.F64, abi.I32}: i32ToF64, {abi.F64, abi.F32}: f32ToF64,
+	{abi.UTF8, abi.UTF8}: viewText, {abi.Binary, abi.Binary}: viewBytes, {abi.Binary, abi.UTF8}: viewBytes,
+}
+
+// ColumnError is a column that does not fit the field that asks for it.
+type ColumnError struct {
+	Column, Message string
+}
+
+func (e *ColumnError) Error() string { return "column " + e.Column + ": " + e.Message }
+
+// Bind finds the layout's columns in a schema. Whole numbers widen, and up to 32 bits also to float64; a column that may be null
+// needs a field of type operator.Null.
+func (l *Layout) Bind(schema []abi.Field) (*Reading, error) {
+	if len(l.Passed) > 0 {
+		return nil, errors.New("operator.FromInput and operator.FromKey belong in output rows")
+	}
+	r := &Reading{}
+	for _, f := range l.Fields {
+		column := find(schema, f.Name)
+		if column == nil {
+			return nil, &ColumnError{f.Name, "the input does not have it"}
+		}
+		if column.Nullable && !f.Nullable {
+			return nil, &ColumnError{f.Name, "it may be null, so its field must be an operator.Null"}
+		}
+		convert, ok := conversions[[2]abi.Type{f.Type, typeOf(column.Type)}]
+		if !ok {
+			return nil, &ColumnError{f.Name, "it is of type " + column.Type + ", its field takes " + abi.TypeNames[f.Type]}
+		}
+		r.Columns = append(r.Columns, f.Name)
+		r.fields = append(r.fields, reading{f, convert})
+	}
+	return r, nil
+}
+
+// Exact is the reading of columns that have the layout's own types, in its order.
+func (l *Layout) Exact() *Reading {
+	r, err := l.Bind(l.Schema())
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+func find(schema []abi.Field, name string) *abi.Field {
+	for i := range schema {
+		if schema[i].Name == name {
+			return &schema[i]
+		}
+	}
+	return nil
+}
+
+func typeOf(name string) abi.Type {
+	for t, s := range abi.TypeNames {
+		if s == name {
+			return t
+		}
+	}
+	return 0
+}
+
+// Read fills n rows of the given size at rows from the columns' rows [from, from+n). Fields of null values are zeroed.
+func (r *Reading) Read(columns []frame.Column, from, n int, rows unsafe.Pointer, size uintptr) {
+	for i := range r.fields {
+		f, c := &r.fields[i], &columns[i]
+		if c.Values != nil {
+			f.values(c, from, n, unsafe.Add(rows, f.at), size)
+		} else {
+			f.empty(n, unsafe.Add(rows, f.at), size)
+		}
+		if c.Validity != nil || f.Nullable {
+			f.nulls(c, from, n, rows, size)
+		}
+	}
+}
+
+func (f *reading) values(c *frame.Column, from, n int, to unsafe.Pointer, size uintptr) {
+	switch f.convert {
+	case copyBits:
+		for i := range n {
+			bit := from + i
+			*(*bool)(unsafe.Add(to, uintptr(i)*size)) = bitAt(c.Values, bit)
+		}
+	case copy8:
+		widen[int8, int8](c.Values, from, n, to, size)
+	case copy16:
+		widen[int16, int16](c.Values, from, n, to, size)
+	case copy32:
+		widen[int32, int32](c.Values, from, n, to, size)
+	case copy64:
+		widen[int64, int64](c.Values, from, n, to, size)
+	case i8ToI16:
+		widen[int8, int16](c.Values, from, n, to, size)
+	case i8ToI32:
+		widen[int8, int32](c.Values, from, n, to, size)
+	case i8ToI64:
+		widen[int8, int64](c.Values, from, n, to, size)
+	case i16ToI32:
+		widen[int16, int32](c.Values, from, n, to, size)
+	case i16ToI64:
+		widen[int16, int64](c.Values, from, n, to, size)
+	case i32ToI64:
+		widen[int32, int64](c.Values, from, n, to, size)
+	case i8ToF64:
+		widen[int8, float64](c.Values, from, n, to, size)
+	case i16ToF64:
+		widen[int16, float64](c.Values, from, n, to, size)
+	case i32ToF64:
+		widen[int32, float64](c.Values, from, n, to, size)
+	case f32ToF64:
+		widen[float32, float64](c.Values, from, n, to, size)
+	case viewText:
+		views[string](c, from, n, to, size)
+	case viewBytes:
+		views[[]byte](c, from, n, to, size)
+	}
+}
+
+type number interface {
+	int8 | int16 | int32 | int64 | float32 | float64
+}
+
+func widen[S, D number](values unsafe.Pointer, from, n int, to unsafe.Pointer, size uintptr) {
+	source := unsafe.Slice((*S)(values), from+n)[from:]
+	at := uintptr(0)
+	for _, v := range source {
+		*(*D)(unsafe.Add(to, at)) = D(v)
+		at += size
+	}
+}
+
+func views[T string | []byte](c *frame.Column, from, n int, to unsafe.Pointer, size uintptr) {
+	offsets := unsafe.Slice((*int32)(c.Offsets), from+n+1)[from:]
+	start := offsets[0]
+	at := uintptr(0)
+	for _, end := range offsets[1:] {
+		p := (*byte)(unsafe.Add(c.Values, start))
+		var v T
+		switch v := any(&v).(type) {
+		case *string:
+			*v = unsafe.String(p, end-start)
+		case *[]byte:
+			*v = unsafe.Slice(p, end-start)
+		}
+		*(*T)(unsafe.Add(to, at)) = v
+		start = end
+		at += size
+	}
+}
+
+// empty handles a column without values: texts that are all empty, or no rows.
+func (f *reading) empty(n int, to unsafe.Pointer, size uintptr) {
+	for i := range n {
+		f.zero(unsafe.Add(to, uintptr(i)*size))
+	}
+}
+
+func (f *Field) zero(p unsafe.Pointer) {
+	switch {
+	case f.Type == abi.UTF8:
+		*(*string)(p) = ""
+	case f.Type == abi.Binary:
+		*(*[]byte)(p) = nil
+	case width(f.Type) == 1:
+		*(*int8)(p) = 0
+	case width(f.Type) == 2:
+		*(*int16)(p) = 0
+	case width(f.Type) == 4:
+		*(*int32)(p) = 0
+	default:
+		*(*int64)(p) = 0
+	}
+}
+
+// nulls zeroes the values of null rows and sets the flags of a nullable field.
+func (f *reading) nulls(c *frame.Column, from, n int, rows unsafe.Pointer, size uintptr) {
+	for i := range n {
+		valid := c.Validity == nil || bitAt(c.Validity, from+i)
+		if !valid {
+			f.zero(unsafe.Add(rows, uintptr(i)*size+f.at))
+		}
+		if f.Nullable {
+			*(*bool)(unsafe.Add(rows, uintptr(i)*size+f.valid)) = valid
+		}
+	}
+}
+
+func bitAt(bits unsafe.Pointer, i int) bool {
+	return *(*byte)(unsafe.Add(bits, i>>3))>>(i&7)&1 != 0
+}
+
+// Fill sets the 8-byte field at an offset of n rows from values[from:], the event times of an input; all to the least number where
+// there are none.
+func Fill(values []int64, from, n int, rows unsafe.Pointer, at int, size uintptr) {
+	p := unsafe.Add(rows, at)
+	for i := range n {
+		v := int64(abi.WatermarkNone)
+		if values != nil {
+			v = values[from+i]
+		}
+		*(*int64)(unsafe.Add(p, uintptr(i)*size)) = v
+	}
+}

@@ -1,0 +1,208 @@
+package row
+
+import (
+	"unsafe"
+
+	"github.com/tidemill/tidemill/sdk-go/internal/abi"
+	"github.com/tidemill/tidemill/sdk-go/internal/frame"
+)
+
+// Rows are rows in memory: n of them, Size bytes apart, or those that Index picks.
+type Rows struct {
+	At    unsafe.Pointer
+	Size  uintptr
+	N     int
+	Index []uint32 // nil: all in order
+}
+
+func (r *Rows) row(i int) unsafe.Pointer {
+	if r.Index != nil {
+		i = int(r.Index[i])
+	}
+	return unsafe.Add(r.At, uintptr(i)*r.Size)
+}
+
+// Writing says how rows of a layout become the columns of a schema.
+type Writing struct {
+	Schema []abi.Field
+	fields []writing
+	passed []passing
+}
+
+type writing struct {
+	Field
+	node int // index of the column
+}
+
+// passing is a column that the host fills from the item.
+type passing struct {
+	node int
+	typ  abi.Type
+	flag uint16 // abi.NodeInput, abi.NodeKey
+	ref  uint32 // index of the input or key column
+}
+
+// Plain is the writing of a layout without passed columns.
+func (l *Layout) Plain() *Writing {
+	w, err := l.Output(nil, nil)
+	if err != nil {
+		panic(err)
+	}
+	return w
+}
+
+// Output resolves the passed columns of an output row against the columns of its input port and the key columns.
+func (l *Layout) Output(input, key []abi.Field) (*Writing, error) {
+	w := &Writing{}
+	for place, f, p := 0, 0, 0; place < l.columns(); place++ {
+		if f < len(l.Fields) && l.Fields[f].column == place {
+			field := l.Fields[f]
+			w.fields = append(w.fields, writing{field, len(w.Schema)})
+			w.Schema = append(w.Schema, abi.Field{Name: field.Name, Type: abi.TypeNames[field.Type], Nullable: field.Nullable})
+			f++
+			continue
+		}
+		if err := w.pass(l.Passed[p], input, key); err != nil {
+			return nil, err
+		}
+		p++
+	}
+	return w, nil
+}
+
+func (w *Writing) pass(p Pass, input, key []abi.Field) error {
+	from, flag, what := input, uint16(abi.NodeInput), "the input does not have it"
+	if p.Key {
+		from, flag, what = key, abi.NodeKey, "it is no key column"
+	}
+	found := false
+	for i, column := range from {
+		if p.Name != "" && column.Name != p.From {
+			continue
+		}
+		found = true
+		w.passed = append(w.passed, passing{len(w.Schema), typeOf(column.Type), flag, uint32(i)})
+		if p.Name != "" {
+			column.Name = p.Name
+		}
+		w.Schema = append(w.Schema, column)
+	}
+	if !found && p.Name != "" {
+		return &ColumnError{p.From, what}
+	}
+	return nil
+}
+
+// FromInput says whether columns of the input port are passed through, which only rows of that port have.
+func (w *Writing) FromInput() bool {
+	for _, p := range w.passed {
+		if p.flag == abi.NodeInput {
+			return true
+		}
+	}
+	return false
+}
+
+// Write writes rows as columns, whose nodes begin at an offset of the builder. It zeroes the values of null fields in the rows.
+func (w *Writing) Write(b *frame.Builder, nodes int, rows Rows) {
+	for i := range w.passed {
+		p := &w.passed[i]
+		node := nodes + p.node*abi.NodeSize
+		b.PutU16(node, uint16(p.typ))
+		b.PutU16(node+2, p.flag)
+		b.PutU32(node+4, uint32(rows.N))
+		b.PutU32(node+32, p.ref)
+	}
+	for i := range w.fields {
+		f := &w.fields[i]
+		node := nodes + f.node*abi.NodeSize
+		b.PutU16(node, uint16(f.Type))
+		b.PutU32(node+4, uint32(rows.N))
+		if rows.N == 0 {
+			continue
+		}
+		if f.Nullable {
+			f.writeValidity(b, node, &rows)
+		}
+		f.writeValues(b, node, &rows)
+	}
+}
+
+func (f *Field) writeValidity(b *frame.Builder, node int, rows *Rows) {
+	nulls := 0
+	for i := range rows.N {
+		if r := rows.row(i); !*(*bool)(unsafe.Add(r, f.valid)) {
+			f.zero(unsafe.Add(r, f.at))
+			nulls++
+		}
+	}
+	if nulls == 0 {
+		return
+	}
+	b.PutU32(node+8, uint32(nulls))
+	writeBits(b, node+16, rows, f.valid)
+}
+
+func writeBits(b *frame.Builder, span int, rows *Rows, at uintptr) {
+	n := (rows.N + 7) / 8
+	bits := unsafe.Slice((*byte)(b.Buffer(span, n)), n)
+	clear(bits)
+	for i := range rows.N {
+		if *(*bool)(unsafe.Add(rows.row(i), at)) {
+			bits[i>>3] |= 1 << (i & 7)
+		}
+	}
+}
+
+func (f *Field) writeValues(b *frame.Builder, node int, rows *Rows) {
+	switch f.Type {
+	case abi.Bool:
+		writeBits(b, node+32, rows, f.at)
+	case abi.UTF8:
+		writeTexts[string](b, node, rows, f.at)
+	case abi.Binary:
+		writeTexts[[]byte](b, node, rows, f.at)
+	default:
+		switch w := width(f.Type); w {
+		case 1:
+			gather[int8](b.Buffer(node+32, rows.N*w), rows, f.at)
+		case 2:
+			gather[int16](b.Buffer(node+32, rows.N*w), rows, f.at)
+		case 4:
+			gather[int32](b.Buffer(node+32, rows.N*w), rows, f.at)
+		case 8:
+			gather[int64](b.Buffer(node+32, rows.N*w), rows, f.at)
+		}
+	}
+}
+
+func gather[T any](to unsafe.Pointer, rows *Rows, at uintptr) {
+	out := unsafe.Slice((*T)(to), rows.N)
+	from := unsafe.Add(rows.At, at)
+	if rows.Index != nil {
+		for i, r := range rows.Index[:len(out)] {
+			out[i] = *(*T)(unsafe.Add(from, uintptr(r)*rows.Size))
+		}
+		return
+	}
+	offset := uintptr(0)
+	for i := range out {
+		out[i] = *(*T)(unsafe.Add(from, offset))
+		offset += rows.Size
+	}
+}
+
+// writeTexts writes the offsets and contents of strings or byte slices.
+func writeTexts[T string | []byte](b *frame.Builder, node int, rows *Rows, at uintptr) {
+	size := int32(0)
+	offsets := unsafe.Slice((*int32)(b.Buffer(node+24, (rows.N+1)*4)), rows.N+1)
+	offsets[0] = 0
+	for i := range rows.N {
+		size += int32(len(*(*T)(unsafe.Add(rows.row(i), at))))
+		offsets[i+1] = size
+	}
+	contents := unsafe.Slice((*byte)(b.Buffer(node+32, int(size))), size)
+	for i := range rows.N {
+		contents = contents[copy(contents, *(*T)(unsafe.Add(rows.row(i), at))):]
+	}
+}

@@ -1,0 +1,19 @@
+// Package state holds the keyed state of an operator: the fields of its struct that last. A state is read and written for the
+// key of the item under way; what an item writes, later items of the key read, and all of it takes effect together with the
+// item's output or not at all.
+//
+//	type visits struct {
+//		In    operator.In[Visit]
+//		Count state.Value[int64]                     // prefetched: it comes with the frame
+//		Pages state.Map[string, Page]                // asked for when needed
+//		Last  state.List[Visit] `tm:"last,prefetch"` // comes with the frame
+//	}
+//
+// T is a type of column or a struct of them (see package operator). The name, from the tag or the field, is what the state is
+// stored under, so renaming it starts an empty one. Values are prefetched by default, lists and maps are not; the tag options
+// prefetch, prefetch=none and prefetch=port name (ports and timers, separated by spaces) change that. A cell of more than 64 KiB
+// is never prefetched.
+//
+// What is read is valid until the handler returns, or in a range loop until the loop goes on: strings.Clone keeps a string for
+// longer. What is written is copied.
+package state
