@@ -17,7 +17,7 @@ type Kind string
 const (
 	Periodic Kind = "periodic" // sources go on after the barrier
 	Stop     Kind = "stop"     // sources emit nothing after the barrier: no END, no maximal watermark
-	Final    Kind = "final"    // sources have ended: the maximal watermark and END go before the barrier
+	Final    Kind = "final"    // all sources have ended: the maximal watermark and END have gone before the barrier
 )
 
 // Manifest is one checkpoint: everything needed to go on from it. Its slices are in the order that normalize gives, so that
@@ -64,9 +64,10 @@ type Split struct {
 	Split     connectors.Split `json:"split"`
 	Position  record.Position  `json:"position"`
 	Watermark int64            `json:"watermark"` // record.WatermarkNone where there is none yet
+	Subtask   int              `json:"subtask"`   // that reads or has read it, -1 for none yet: it goes on with it after a restore
 }
 
-// Watermark is the watermark of one subtask of an operator or sink.
+// Watermark is the watermark of one subtask of a source, operator or sink; record.WatermarkEnd where it has passed END.
 type Watermark struct {
 	Node      string `json:"node"`
 	Subtask   int    `json:"subtask"`

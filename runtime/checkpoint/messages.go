@@ -46,8 +46,8 @@ type Acknowledged struct {
 	Snapshot   Snapshot
 }
 
-// EndOfInput says that the splits of a source subtask have been read to their ends and no more will come. The subtask goes on
-// acknowledging barriers. END is not sent on before the Final barrier.
+// EndOfInput says that the splits of a source subtask have been read to their ends, no more will come, and it has sent END on.
+// The subtask goes on acknowledging barriers.
 type EndOfInput struct{ Subtask SubtaskID }
 
 // StopRequested asks for a last checkpoint and then the end.
