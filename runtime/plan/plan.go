@@ -22,6 +22,7 @@ type Plan struct {
 	Nodes          []*Node // in topological order; an id is an index
 	Edges          []Edge
 	Tasks          []Task // in topological order
+	Warnings       []string
 }
 
 // Checkpoint says when and where.
@@ -63,6 +64,7 @@ const (
 
 // Source is a source node.
 type Source struct {
+	Kind      string // the connector's name
 	Connector connectors.Source
 	Rate      float64 // records a second over all splits, 0 = unlimited
 	EventTime *EventTime
@@ -117,6 +119,7 @@ type Limits struct {
 
 // Sink is a sink node.
 type Sink struct {
+	Kind      string // the connector's name
 	Connector connectors.Sink
 }
 
@@ -131,12 +134,17 @@ type Edge struct {
 // Ship says how rows choose a subtask of the receiving node.
 type Ship int
 
-// Ways to ship.
+// Ways to ship. Pin and Rebalance differ in the order that they keep: a split is read by one subtask, so batches that always go to
+// the same receiver stay in the split's order (I5). Plans use Rebalance only where no key comes after.
 const (
 	Forward   Ship = iota // subtask i to subtask i, chained into one task
 	Hash                  // by key group
 	Rebalance             // round robin by batch
+	Pin                   // subtask i to subtask i mod the receiver's parallelism
 )
+
+// String names the way in plans that people read.
+func (s Ship) String() string { return [...]string{"forward", "hash", "rebalance", "pin"}[s] }
 
 // Task is a chain of nodes that runs as one goroutine a subtask.
 type Task struct {
