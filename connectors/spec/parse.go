@@ -183,14 +183,11 @@ func (p *parse) field(e Entry, f *Field, v *Values) {
 }
 
 func (p *parse) value(n *Node, f *Field) (any, bool) {
-	before := len(p.errs)
-	switch f.Kind {
+	switch f.Kind { // what has an error inside is kept: its caller may find more errors in the rest of it
 	case Nested:
-		v := p.object(n, f.Object)
-		return v, len(p.errs) == before
+		return p.object(n, f.Object), true
 	case Tree:
-		t := p.tree(n, f)
-		return t, len(p.errs) == before
+		return p.tree(n, f), true
 	case Map:
 		return p.entries(n, f)
 	case List:
@@ -240,7 +237,6 @@ func (p *parse) entries(n *Node, f *Field) (any, bool) {
 		p.fail(ErrType.Errorf("found %s where %s wants a mapping", n.describe(), f.Name).At("%s", n.Place))
 		return nil, false
 	}
-	before := len(p.errs)
 	entries := make([]MapEntry, 0, len(n.Entries))
 	for _, e := range n.Entries {
 		elem := *f.Elem
@@ -254,7 +250,7 @@ func (p *parse) entries(n *Node, f *Field) (any, bool) {
 		}
 		entries = append(entries, MapEntry{Name: e.Name, Place: e.Place, Value: one})
 	}
-	return entries, len(p.errs) == before
+	return entries, true
 }
 
 // text returns a scalar with its references resolved.
