@@ -44,6 +44,37 @@ func (c *Column) Reset() {
 	}
 }
 
+// Truncate drops all rows from rows on. Only the builder of a column that nobody else has seen may call it: it takes back what was
+// added of a record that turned out bad.
+func (c *Column) Truncate(rows int) {
+	if rows >= c.Len {
+		return
+	}
+	c.Len = rows
+	whole, partial := (rows+7)>>3, byte(1<<(rows&7)-1)
+	if c.Nulls > 0 {
+		c.Validity = c.Validity[:whole]
+		if partial != 0 {
+			c.Validity[whole-1] &= partial
+		}
+		if c.Nulls = CountNulls(c.Validity, rows); c.Nulls == 0 {
+			c.Validity = c.Validity[:0]
+		}
+	}
+	switch {
+	case c.Type.HasOffsets():
+		c.Offsets = c.Offsets[:rows+1]
+		c.Values = c.Values[:c.Offsets[rows]]
+	case c.Type == Bool:
+		c.Values = c.Values[:whole]
+		if partial != 0 {
+			c.Values[whole-1] &= partial
+		}
+	default:
+		c.Values = c.Values[:rows*c.Type.Width()]
+	}
+}
+
 // Null says whether row i is null.
 func (c *Column) Null(i int) bool {
 	return c.Nulls > 0 && c.Validity[i>>3]&(1<<(i&7)) == 0
@@ -182,6 +213,12 @@ func (c *Column) AppendBytes(v []byte) {
 func (c *Column) AppendString(v string) {
 	c.Values = append(c.Values, v...)
 	c.Offsets = append(c.Offsets, int32(len(c.Values)))
+	c.present()
+}
+
+// AppendFixed adds a value given as its Type.Width little-endian bytes; the type is neither bool nor one with offsets.
+func (c *Column) AppendFixed(v []byte) {
+	c.Values = append(c.Values, v...)
 	c.present()
 }
 

@@ -1,0 +1,293 @@
+package csv
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/tidemill/tidemill/connectors"
+	"github.com/tidemill/tidemill/connectors/format"
+	"github.com/tidemill/tidemill/connectors/spec"
+	"github.com/tidemill/tidemill/internal/errcode"
+	"github.com/tidemill/tidemill/runtime/record"
+)
+
+type decoder struct {
+	config
+	schema  *record.Schema
+	columns []int  // for each field of a line, its column in the schema, or -1
+	scratch []byte // a quoted field without its quotes
+}
+
+func newDecoder(cfg config, schema *record.Schema, header []byte) (*decoder, error) {
+	d := &decoder{config: cfg, schema: schema}
+	if !cfg.header {
+		for i := range schema.Fields {
+			d.columns = append(d.columns, i)
+		}
+		return d, nil
+	}
+	names, err := d.headerNames(header)
+	if err != nil {
+		return nil, err
+	}
+	found := make([]int, len(schema.Fields))
+	for _, name := range names {
+		at := schema.Index(name)
+		d.columns = append(d.columns, at)
+		if at >= 0 {
+			found[at]++
+		}
+	}
+	for i, n := range found {
+		name := schema.Fields[i].Name
+		switch {
+		case n == 0:
+			return nil, format.ErrHeader.Errorf("the header has no column %q%s", name, spec.Nearest(name, names)).
+				Do("columns of the header: %s", strings.Join(names, ", "))
+		case n > 1:
+			return nil, format.ErrHeader.Errorf("the header has %d columns %q", n, name)
+		}
+	}
+	return d, nil
+}
+
+func (d *decoder) headerNames(header []byte) ([]string, error) {
+	chunk := format.Chunk{Data: header, Final: true}
+	line := trimLineEnd(header[chunk.SkipBOM():])
+	var names []string
+	for at := 0; ; {
+		field, _, next, bad := d.field(line, at)
+		if bad != "" {
+			return nil, format.ErrHeader.Errorf("the header is no CSV: %s", bad)
+		}
+		names = append(names, string(field))
+		if next < 0 {
+			return names, nil
+		}
+		at = next
+	}
+}
+
+func trimLineEnd(line []byte) []byte {
+	if n := len(line); n > 0 && line[n-1] == '\n' {
+		line = line[:n-1]
+	}
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	return line
+}
+
+// Decode implements format.Decoder.
+func (d *decoder) Decode(c format.Chunk, dst *record.Batch, max int, bad *[]connectors.BadRecord) format.Progress {
+	p := format.Progress{Bytes: c.SkipBOM()}
+	data := c.Data
+	for dst.Rows < max && p.Bytes < len(data) {
+		start := p.Bytes
+		end, quotes, ok := d.recordEnd(data, start, c.Final)
+		if !ok {
+			return p
+		}
+		line := data[start:end]
+		next := end
+		if next < len(data) {
+			next++ // the line feed
+		}
+		lines := p.Lines
+		p.Bytes = next
+		p.Lines++
+		if d.multiline && quotes {
+			p.Lines += int64(bytes.Count(line, []byte{'\n'}))
+		}
+		if n := len(line); n > 0 && line[n-1] == '\r' {
+			line = line[:n-1]
+		}
+		if len(line) == 0 {
+			continue
+		}
+		p.Records++
+		var reason *errcode.Error
+		if quotes {
+			reason = d.quotedRow(line, dst)
+		} else {
+			reason = d.plainRow(line, dst)
+		}
+		if reason != nil {
+			for i := range dst.Columns {
+				dst.Columns[i].Truncate(dst.Rows)
+			}
+			*bad = append(*bad, c.Bad(start, lines, line, reason))
+			continue
+		}
+		dst.Rows++
+		dst.Pos = append(dst.Pos, c.Offset+int64(start))
+	}
+	return p
+}
+
+// recordEnd returns the end of the record that starts at data[start:], without its line feed, and whether it has quotes. ok is false
+// where the record is not complete yet. Its cost is linear in the record.
+func (d *decoder) recordEnd(data []byte, start int, final bool) (end int, quotes, ok bool) {
+	n := bytes.IndexByte(data[start:], '\n')
+	line := data[start:]
+	if n >= 0 {
+		line = line[:n]
+	}
+	quotes = bytes.IndexByte(line, '"') >= 0
+	if !quotes || !d.multiline {
+		return start + len(line), quotes, n >= 0 || final
+	}
+	for at := start; at < len(data); at++ {
+		if data[at] == '"' {
+			if at = closingQuote(data, at); at < 0 {
+				return len(data), true, final
+			}
+			if at++; at < len(data) && data[at] == d.delimiter {
+				continue
+			}
+			// the end of the record, or text after a quote, which makes it bad
+			if n := bytes.IndexByte(data[at:], '\n'); n >= 0 {
+				return at + n, true, true
+			}
+			break
+		}
+		for at < len(data) && data[at] != d.delimiter {
+			if data[at] == '\n' {
+				return at, true, true
+			}
+			at++
+		}
+	}
+	return len(data), true, final
+}
+
+// closingQuote returns the index of the quote that ends the field whose opening quote is at text[at], or -1.
+func closingQuote(text []byte, at int) int {
+	for i := at + 1; ; i += 2 {
+		n := bytes.IndexByte(text[i:], '"')
+		if n < 0 {
+			return -1
+		}
+		i += n
+		if i+1 >= len(text) || text[i+1] != '"' {
+			return i
+		}
+	}
+}
+
+// plainRow appends a line that has no quotes: fields are what lies between delimiters.
+func (d *decoder) plainRow(line []byte, dst *record.Batch) *errcode.Error {
+	at := 0
+	for i, column := range d.columns {
+		end := at
+		for end < len(line) && line[end] != d.delimiter {
+			end++
+		}
+		if end == len(line) && i != len(d.columns)-1 {
+			return d.wrongCount(i + 1)
+		}
+		if column >= 0 {
+			if reason := d.value(line[at:end], false, column, dst); reason != nil {
+				return reason
+			}
+		}
+		at = end + 1
+	}
+	if at <= len(line) {
+		return d.wrongCount(len(d.columns) + 1 + bytes.Count(line[at:], []byte{d.delimiter}))
+	}
+	return nil
+}
+
+func (d *decoder) quotedRow(line []byte, dst *record.Batch) *errcode.Error {
+	count, reason := 0, (*errcode.Error)(nil)
+	for at := 0; at >= 0; count++ {
+		field, quoted, next, bad := d.field(line, at)
+		if bad != "" {
+			name := ""
+			if count < len(d.columns) && d.columns[count] >= 0 {
+				name = ", column " + d.schema.Fields[d.columns[count]].Name
+			}
+			return format.ErrMalformed.Errorf("field %d%s: %s: %s", count+1, name, bad, format.Shown(line[at:]))
+		}
+		if count < len(d.columns) && d.columns[count] >= 0 && reason == nil {
+			reason = d.value(field, quoted, d.columns[count], dst)
+		}
+		at = next
+	}
+	if count != len(d.columns) {
+		return d.wrongCount(count)
+	}
+	return reason
+}
+
+// field returns the field that begins at line[at:], whether it was quoted, and where the next one begins, -1 for none; bad is what
+// is wrong with it. The field of quotes with quotes in it is in d.scratch.
+func (d *decoder) field(line []byte, at int) (field []byte, quoted bool, next int, bad string) {
+	if at == len(line) || line[at] != '"' {
+		field, next = line[at:], -1
+		if n := bytes.IndexByte(field, d.delimiter); n >= 0 {
+			field, next = field[:n], at+n+1
+		}
+		if bytes.IndexByte(field, '"') >= 0 {
+			return nil, false, 0, "a quote in a field that does not begin with one"
+		}
+		return field, false, next, ""
+	}
+	end := closingQuote(line, at)
+	switch {
+	case end < 0:
+		return nil, false, 0, d.openQuote()
+	case end+1 == len(line):
+		next = -1
+	case line[end+1] != d.delimiter:
+		return nil, false, 0, "text after a closing quote"
+	default:
+		next = end + 2
+	}
+	field = line[at+1 : end]
+	if bytes.IndexByte(field, '"') >= 0 {
+		d.scratch = d.scratch[:0]
+		for i := 0; i < len(field); i++ {
+			d.scratch = append(d.scratch, field[i])
+			if field[i] == '"' {
+				i++ // written twice
+			}
+		}
+		field = d.scratch
+	}
+	return field, true, next, ""
+}
+
+func (d *decoder) openQuote() string {
+	if d.multiline {
+		return "a quote is open at the end of the data"
+	}
+	return "a quote is open at the end of the line (set multiline: true if fields may contain line ends)"
+}
+
+func (d *decoder) wrongCount(n int) *errcode.Error {
+	what := "the schema"
+	if d.header {
+		what = "the header"
+	}
+	return format.ErrMalformed.Errorf("the line has %d fields, %s has %d", n, what, len(d.columns))
+}
+
+func (d *decoder) value(field []byte, quoted bool, column int, dst *record.Batch) *errcode.Error {
+	c := &dst.Columns[column]
+	if !quoted && len(field) == len(d.null) && string(field) == string(d.null) {
+		f := &d.schema.Fields[column]
+		if f.Nullable {
+			c.AppendNull()
+			return nil
+		}
+		if d.nullSet || !f.Type.HasOffsets() {
+			return format.BadNull(f, "the field is "+format.Shown(field)+", which is null")
+		}
+	}
+	if problem := format.AppendText(c, field); problem != "" {
+		return format.BadValue(&d.schema.Fields[column], field, problem)
+	}
+	return nil
+}

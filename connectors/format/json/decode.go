@@ -1,0 +1,220 @@
+package json
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/tidemill/tidemill/connectors"
+	"github.com/tidemill/tidemill/connectors/format"
+	"github.com/tidemill/tidemill/internal/errcode"
+	"github.com/tidemill/tidemill/runtime/record"
+)
+
+type decoder struct {
+	schema  *record.Schema
+	byName  map[string]int
+	names   [][]byte
+	spans   []span // of each column in the record under way
+	scan    scanner
+	scratch []byte
+}
+
+func newDecoder(schema *record.Schema) *decoder {
+	d := &decoder{schema: schema, byName: map[string]int{}, spans: make([]span, len(schema.Fields))}
+	for i, f := range schema.Fields {
+		d.byName[f.Name] = i
+		d.names = append(d.names, []byte(f.Name))
+	}
+	return d
+}
+
+// Decode implements format.Decoder.
+func (d *decoder) Decode(c format.Chunk, dst *record.Batch, max int, bad *[]connectors.BadRecord) format.Progress {
+	p := format.Progress{Bytes: c.SkipBOM()}
+	for dst.Rows < max && p.Bytes < len(c.Data) {
+		start := p.Bytes
+		n := bytes.IndexByte(c.Data[start:], '\n')
+		line := c.Data[start:]
+		if n >= 0 {
+			line = line[:n]
+		} else if !c.Final {
+			return p
+		}
+		p.Bytes = min(start+len(line)+1, len(c.Data))
+		p.Lines++
+		if blank(line) {
+			continue
+		}
+		p.Records++
+		if reason := d.row(line, dst); reason != nil {
+			for i := range dst.Columns {
+				dst.Columns[i].Truncate(dst.Rows)
+			}
+			*bad = append(*bad, c.Bad(start, p.Lines-1, line, reason))
+			continue
+		}
+		dst.Rows++
+		dst.Pos = append(dst.Pos, c.Offset+int64(start))
+	}
+	return p
+}
+
+func blank(line []byte) bool {
+	for _, b := range line {
+		if b != ' ' && b != '\t' && b != '\r' {
+			return false
+		}
+	}
+	return true
+}
+
+// row appends one record. It allocates only for a bad one.
+func (d *decoder) row(line []byte, dst *record.Batch) *errcode.Error {
+	if !utf8.Valid(line) {
+		return format.ErrMalformed.Errorf("the record is not UTF-8")
+	}
+	d.scan = scanner{data: line}
+	if !d.members() {
+		s := &d.scan
+		return format.ErrMalformed.Errorf("at byte %d of the record: %s: %s", s.at, s.problem, format.Shown(line[min(s.at, len(line)):]))
+	}
+	for i := range d.spans {
+		if reason := d.column(line, i, &dst.Columns[i]); reason != nil {
+			return reason
+		}
+	}
+	return nil
+}
+
+// members scans the record's object and notes the values of the columns.
+func (d *decoder) members() bool {
+	s := &d.scan
+	clear(d.spans)
+	if s.peek() != '{' {
+		return s.fail("an object is expected")
+	}
+	s.enter()
+	if s.peek() == '}' {
+		s.at++
+	} else {
+		for expected := 0; ; {
+			name, ok := s.name()
+			if !ok {
+				return false
+			}
+			column := d.columnOf(name, expected)
+			v, ok := s.value()
+			if !ok {
+				return false
+			}
+			if column >= 0 {
+				d.spans[column] = v
+				expected = column + 1
+			}
+			more, ok := s.next('}')
+			if !ok {
+				return false
+			}
+			if !more {
+				break
+			}
+		}
+	}
+	if s.space(); s.at < len(s.data) {
+		return s.fail("text after the object")
+	}
+	return true
+}
+
+// columnOf returns the column of a member, or -1. Members mostly come in the order of the columns, so the one after the last hit is
+// tried first.
+func (d *decoder) columnOf(name span, expected int) int {
+	n := d.scan.data[name.start:name.end]
+	if name.kind == escaped {
+		d.scratch = unescape(d.scratch[:0], n)
+		n = d.scratch
+	}
+	if expected < len(d.names) && bytes.Equal(n, d.names[expected]) {
+		return expected
+	}
+	if i, ok := d.byName[string(n)]; ok {
+		return i
+	}
+	return -1
+}
+
+func (d *decoder) column(line []byte, i int, c *record.Column) *errcode.Error {
+	v := d.spans[i]
+	f := &d.schema.Fields[i]
+	raw := line[v.start:v.end]
+	switch v.kind {
+	case absent, null:
+		if f.Nullable {
+			c.AppendNull()
+			return nil
+		}
+		if v.kind == null {
+			return format.BadNull(f, "the value is null")
+		}
+		return format.BadNull(f, fmt.Sprintf("the record has no member %q", f.Name))
+	case escaped:
+		d.scratch = unescape(d.scratch[:0], raw)
+		raw = d.scratch
+		v.kind = text
+	}
+	if problem := d.appendValue(c, v.kind, raw); problem != "" {
+		return format.BadValue(f, raw, problem)
+	}
+	return nil
+}
+
+// appendValue adds a value to a column; it returns "" or what is wrong.
+func (d *decoder) appendValue(c *record.Column, k kind, raw []byte) string {
+	want := text
+	switch c.Type {
+	case record.I8, record.I16, record.I32, record.I64:
+		if k == number {
+			return format.AppendInt(c, raw)
+		}
+		want = number
+	case record.F32, record.F64:
+		if k == number || k == text && len(raw) > 0 && (raw[0] == 'N' || raw[0] == 'I' || raw[0] == '-' && len(raw) > 1 && raw[1] == 'I') {
+			return format.AppendFloat(c, raw)
+		}
+		want = number
+	case record.Bool:
+		if k == boolean {
+			return format.AppendText(c, raw)
+		}
+		want = boolean
+	case record.UTF8:
+		if k == text {
+			c.AppendBytes(raw)
+			return ""
+		}
+	case record.Binary:
+		if k == text {
+			return d.appendBase64(c, raw)
+		}
+	default:
+		if k == text {
+			return format.AppendText(c, raw)
+		}
+	}
+	return "want " + want.String() + ", found " + k.String()
+}
+
+func (d *decoder) appendBase64(c *record.Column, raw []byte) string {
+	size := base64.StdEncoding.DecodedLen(len(raw))
+	from := len(c.Values)
+	c.Values = slices.Grow(c.Values, size)
+	n, err := base64.StdEncoding.Strict().Decode(c.Values[from:from+size], raw)
+	if c.Values = c.Values[:from]; err != nil {
+		return "want base64"
+	}
+	c.AppendBytes(c.Values[from : from+n : from+n])
+	return ""
+}
