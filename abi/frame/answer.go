@@ -112,6 +112,57 @@ func (d *Decoder) Decode(memory []byte, at, n uint32, asked *Asked) (*Answer, er
 	return &d.answer, nil
 }
 
+// DecodeChanges reads what state_apply is given: an answer frame that holds STATE sections only and no absolute addresses.
+func (d *Decoder) DecodeChanges(data []byte, asked *Asked) ([]StateChanges, error) {
+	d.memory, d.asked = data, asked
+	d.columns, d.sections, d.states = d.columns[:0], 0, 0
+	d.answer = Answer{Consumed: asked.Items, States: d.answer.States[:0]}
+	if err := d.decodeChanges(data); err != nil {
+		return nil, err.In("state_apply")
+	}
+	return d.answer.States, nil
+}
+
+func (d *Decoder) decodeChanges(data []byte) *abi.Violation {
+	if len(data) > d.BytesMax {
+		return abi.Broken("%d bytes, at most %d", len(data), d.BytesMax)
+	}
+	d.frame, d.absolute, d.keysSeen = data, false, uint32(d.asked.Keys)
+	h, err := readHeader(data, 0)
+	if err == nil {
+		err = d.echoes(&h)
+	}
+	if err != nil {
+		return err
+	}
+	for i := range h.sections {
+		s, err := readSection(data, &h, i)
+		if err != nil {
+			return err
+		}
+		if s.id != abi.SectionState {
+			return s.at(abi.Broken("only STATE sections are allowed"))
+		}
+		if err := d.state(&s); err != nil {
+			return s.at(err)
+		}
+	}
+	return nil
+}
+
+// echoes checks that an answer answers the frame.
+func (d *Decoder) echoes(h *header) *abi.Violation {
+	switch {
+	case h.kind != d.asked.Kind:
+		return abi.Broken("kind %s answers %s", h.kind, d.asked.Kind).In("header")
+	case h.sequence != d.asked.Sequence:
+		return abi.Broken("sequence %d answers %d", h.sequence, d.asked.Sequence).In("header")
+	case h.slot != 0:
+		return abi.Broken("slot %d answers slot 0", h.slot).In("header")
+	}
+	return nil
+}
+
 func (d *Decoder) decode(at, n uint32) *abi.Violation {
 	if uint64(at)+uint64(n) > uint64(len(d.memory)) {
 		return abi.Broken("%d bytes at address %d end after the memory (%d)", n, at, len(d.memory)).In("answer")
@@ -124,16 +175,11 @@ func (d *Decoder) decode(at, n uint32) *abi.Violation {
 	}
 	d.frame = d.memory[at : at+n : at+n]
 	h, err := readHeader(d.frame, abi.FlagAbsolute)
+	if err == nil {
+		err = d.echoes(&h)
+	}
 	if err != nil {
 		return err
-	}
-	switch {
-	case h.kind != d.asked.Kind:
-		return abi.Broken("kind %s answers %s", h.kind, d.asked.Kind).In("header")
-	case h.sequence != d.asked.Sequence:
-		return abi.Broken("sequence %d answers %d", h.sequence, d.asked.Sequence).In("header")
-	case h.slot != 0:
-		return abi.Broken("slot %d answers slot 0", h.slot).In("header")
 	}
 	d.absolute = h.flags&abi.FlagAbsolute != 0
 	if err := d.consumed(&h); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"log/slog"
 
 	"github.com/tidemill/tidemill/abi"
@@ -160,3 +161,33 @@ func (g *guestLog) flush() {
 	}
 	g.stderr = g.stderr[:0]
 }
+
+func (h *host) StateGet(id, key uint32, mapKey, out []byte) (int32, error) {
+	if h.state == nil {
+		return 0, errNoState
+	}
+	return h.state.get(id, key, mapKey, out)
+}
+
+func (h *host) StateScanOpen(id, key uint32, bounds []byte, flags uint32) (int32, error) {
+	if h.state == nil {
+		return 0, errNoState
+	}
+	return h.state.scanOpen(id, key, bounds, flags)
+}
+
+func (h *host) StateScanNext(handle int32, out []byte) (int32, error) {
+	if h.state == nil {
+		return 0, errNoState
+	}
+	return h.state.scanNext(handle, out)
+}
+
+func (h *host) StateApply(frame []byte) error {
+	if h.state == nil {
+		return errNoState
+	}
+	return h.state.apply(frame)
+}
+
+var errNoState = errors.New("state is only there while a frame with keys runs")

@@ -1,0 +1,292 @@
+package sandbox
+
+import (
+	"fmt"
+
+	"github.com/tidemill/tidemill/abi"
+	"github.com/tidemill/tidemill/abi/frame"
+	"github.com/tidemill/tidemill/runtime/operator"
+	"github.com/tidemill/tidemill/runtime/record"
+	"github.com/tidemill/tidemill/runtime/state"
+)
+
+// frameBuilder makes input frames of work. It keeps all memory that a frame needs from one to the next.
+type frameBuilder struct {
+	binding *abi.Binding
+	ctx     *operator.Context
+
+	in    frame.Input
+	asked frame.Asked
+	keys  record.KeySet // of the frame
+
+	all     []frame.Column // the port's whole schema
+	read    []frame.Column // what the guest reads
+	itemKey []frame.Column // key columns by item
+
+	rows        frame.Rows
+	keysIn      frame.Keys
+	timersIn    frame.TimersIn
+	cells       []state.Cells   // by state id
+	keyColumns  []record.Column // decoded keys of timers
+	domains     []byte
+	tagOffsets  []int32
+	prefetch    []bool // by state id
+	anyNeedsKey bool
+	rowsAim     int // items a frame is begun with: follows the size of frames with prefetched state
+}
+
+// rowsAimFirst is where frames with prefetched state begin: their size is not known before the state has been loaded.
+const rowsAimFirst = 256
+
+func (b *frameBuilder) open(binding *abi.Binding, ctx *operator.Context) {
+	*b = frameBuilder{binding: binding, ctx: ctx, rowsAim: abi.RowsMax, cells: make([]state.Cells, len(binding.States)),
+		prefetch: make([]bool, len(binding.States)), keyColumns: columnsFor(binding.Key)}
+	for i := range binding.Inputs {
+		b.anyNeedsKey = b.anyNeedsKey || binding.Inputs[i].NeedsKey
+	}
+	for i := range binding.States {
+		s := &binding.States[i]
+		b.cells[i].Columns = columnsFor(s.Fields)
+		if s.Kind != abi.StateValue {
+			b.rowsAim = rowsAimFirst
+		}
+	}
+}
+
+// items builds the frame of items [from, to), or of fewer where they do not fit, and returns where it ends. A failure is an item
+// that does not fit alone.
+func (b *frameBuilder) items(o *Operator, w *work, from, to int) (int, *failure, error) {
+	to = min(to, from+b.rowsAim)
+	if w.kind == abi.KindBatch {
+		b.view(w)
+		to = b.cutBySize(from, to, min(abi.FrameInAimBytes, o.limits.FrameBytesMax))
+	}
+	if o.config.Cut != nil && to-from > 1 {
+		to = o.config.Cut(from, to)
+	}
+	for {
+		if failed, err := b.build(w, from, to, false); failed != nil || err != nil {
+			return to, failed, err
+		}
+		size := b.in.Size()
+		if size <= min(abi.FrameInAimBytes, o.limits.FrameBytesMax) {
+			if size < abi.FrameInAimBytes/4 && to-from == b.rowsAim {
+				b.rowsAim = min(2*b.rowsAim, abi.RowsMax)
+			}
+			return to, nil, nil
+		}
+		if to-from > 1 {
+			to = from + (to-from)/2
+			b.rowsAim = to - from
+			continue
+		}
+		return to, b.oneItem(o, w, from), nil
+	}
+}
+
+// oneItem builds the frame of an item that is over the aim: at worst the guest has to ask for its state.
+func (b *frameBuilder) oneItem(o *Operator, w *work, from int) *failure {
+	if b.in.Size() <= o.limits.FrameBytesMax {
+		return nil
+	}
+	if failed, err := b.build(w, from, from+1, true); failed != nil || err != nil {
+		return failed
+	}
+	if size := b.in.Size(); size > o.limits.FrameBytesMax {
+		return &failure{item: 0, cause: cause{
+			code: ErrItem, text: fmt.Sprintf("the item takes a frame of %d bytes, at most %d", size, o.limits.FrameBytesMax),
+			hint: "raise memory_bytes_max under limits: (a frame may be a quarter of it, and 16 MiB), or read fewer columns",
+		}}
+	}
+	return nil
+}
+
+// view makes the frame's columns views of the batch's.
+func (b *frameBuilder) view(w *work) {
+	if w.viewed {
+		return
+	}
+	w.viewed = true
+	port := &b.binding.Inputs[w.port]
+	b.all = appendFrames(b.all[:0], w.batch.Columns)
+	b.read = b.read[:0]
+	for _, i := range port.Columns {
+		b.read = append(b.read, b.all[i])
+	}
+	b.itemKey = b.itemKey[:0]
+	for _, i := range b.ctx.Inputs[w.port].Keys {
+		b.itemKey = append(b.itemKey, b.all[i])
+	}
+	b.rows = frame.Rows{Columns: b.read}
+	if port.EventTime {
+		b.rows.EventTime = w.batch.EventTime
+	}
+}
+
+// cutBySize returns the end of the most rows from from on whose columns stay under a size; one row at least.
+func (b *frameBuilder) cutBySize(from, to, limit int) int {
+	if b.readSize(from, to) <= limit {
+		return to
+	}
+	low, high := from+1, to
+	for low < high {
+		mid := (low + high + 1) / 2
+		if b.readSize(from, mid) <= limit {
+			low = mid
+		} else {
+			high = mid - 1
+		}
+	}
+	return low
+}
+
+func (b *frameBuilder) readSize(from, to int) int {
+	n := 16 * (to - from) // event times and keys
+	for i := range b.read {
+		n += b.read[i].Size(from, to)
+	}
+	return n
+}
+
+// build fills in and asked for items [from, to).
+func (b *frameBuilder) build(w *work, from, to int, askAll bool) (*failure, error) {
+	b.in = frame.Input{Kind: w.kind, States: b.in.States[:0], Context: frame.Context{Port: abi.NoPort}}
+	b.asked = frame.Asked{Kind: w.kind, Items: to - from}
+	clear(b.prefetch)
+	var failed *failure
+	var err error
+	if w.kind == abi.KindBatch {
+		failed = b.buildRows(w, from, to)
+	} else {
+		err = b.buildTimers(w, from, to)
+	}
+	if failed != nil || err != nil {
+		return failed, err
+	}
+	for id := range b.prefetch {
+		if !b.prefetch[id] {
+			continue
+		}
+		if err := b.loadState(id, askAll); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+func (b *frameBuilder) buildRows(w *work, from, to int) *failure {
+	port := &b.binding.Inputs[w.port]
+	b.in.Context.Port = uint16(w.port)
+	b.rows.From, b.rows.Rows = from, to-from
+	b.in.Batch = &b.rows
+	b.asked.First, b.asked.Columns = from, b.all
+	if !port.Keyed {
+		return nil
+	}
+	b.keys.Build(w.batch, b.ctx.Inputs[w.port].Keys, from, to)
+	if failed := b.checkKeys(from); failed != nil {
+		return failed
+	}
+	b.keysIn = frame.Keys{N: b.keys.N, KeyOf: b.keys.KeyOf, Columns: b.keysIn.Columns[:0]}
+	if port.NeedsKey {
+		for _, i := range b.ctx.Inputs[w.port].Keys {
+			column := w.batch.Columns[i].Take(b.keys.First)
+			b.keysIn.Columns = append(b.keysIn.Columns, asFrame(&column))
+		}
+	}
+	b.in.Keys = &b.keysIn
+	b.asked.Keys, b.asked.KeyOf, b.asked.Key = b.keys.N, b.keys.KeyOf, b.itemKey
+	for _, id := range port.Prefetch {
+		b.prefetch[id] = true
+	}
+	return nil
+}
+
+// checkKeys finds an item whose key is longer than a key may be.
+func (b *frameBuilder) checkKeys(from int) *failure {
+	if len(b.keys.Bytes) <= abi.KeyBytesMax {
+		return nil
+	}
+	for k := range b.keys.N {
+		if n := b.keys.Off[k+1] - b.keys.Off[k]; n > abi.KeyBytesMax {
+			return &failure{item: int(b.keys.First[k]) - from, cause: cause{
+				code: ErrItem, text: fmt.Sprintf("the key has %d bytes, at most %d", n, abi.KeyBytesMax),
+			}}
+		}
+	}
+	return nil
+}
+
+func (b *frameBuilder) buildTimers(w *work, from, to int) error {
+	n, r := to-from, w.round
+	b.keys.Reset(n)
+	resetAll(b.keyColumns)
+	b.domains, b.tagOffsets = b.domains[:0], append(b.tagOffsets[:0], 0)
+	for i := from; i < to; i++ {
+		key := r.Keys.Key(i)
+		b.keys.Add(key, int32(i-from))
+		if err := record.DecodeKey(key, b.keyColumns); err != nil {
+			return fmt.Errorf("reading the key of a timer: %w", err)
+		}
+		b.domains = append(b.domains, byte(w.domain))
+		b.tagOffsets = append(b.tagOffsets, r.TagOff[i+1]-r.TagOff[from])
+		for _, id := range b.binding.Timers[r.Name[i]].Prefetch {
+			b.prefetch[id] = true
+		}
+	}
+	b.timersIn = frame.TimersIn{
+		Key: b.keys.KeyOf, Name: r.Name[from:to], Domain: b.domains, Time: r.Time[from:to], TagOffsets: b.tagOffsets,
+		Tags: r.Tags[r.TagOff[from]:r.TagOff[to]],
+	}
+	b.itemKey = appendFrames(b.itemKey[:0], b.keyColumns)
+	b.keysIn = frame.Keys{N: b.keys.N, KeyOf: b.keys.KeyOf, Columns: b.keysIn.Columns[:0]}
+	if b.anyNeedsKey {
+		b.keysIn.Columns = append(b.keysIn.Columns, b.itemKey...)
+	}
+	b.in.Timers, b.in.Keys = &b.timersIn, &b.keysIn
+	b.asked.Keys, b.asked.KeyOf, b.asked.Key = b.keys.N, b.keys.KeyOf, b.itemKey
+	return nil
+}
+
+// loadState adds the section of a prefetched state. With ask no cell is sent: the guest asks for each.
+func (b *frameBuilder) loadState(id int, ask bool) error {
+	s, cells := &b.binding.States[id], &b.cells[id]
+	if ask {
+		askFor(s, b.keys.N, cells)
+	} else if err := b.ctx.State.Load(id, &b.keys, abi.FramePrefetchBytesMax, cells); err != nil {
+		return err
+	}
+	in := frame.StateIn{State: uint16(id), Kind: s.Kind, Status: cells.Status, Entries: b.keys.N}
+	if s.Kind != abi.StateValue {
+		in.Start = cells.Start
+		in.Entries = int(cells.Start[b.keys.N])
+	}
+	if n := len(b.in.States); n < cap(b.in.States) { // keep the columns of the slot's last use
+		in.Columns = b.in.States[:n+1][n].Columns[:0]
+	}
+	in.Columns = appendFrames(in.Columns, cells.Columns)
+	b.in.States = append(b.in.States, in)
+	return nil
+}
+
+func askFor(s *abi.BoundState, keys int, cells *state.Cells) {
+	cells.Status = cells.Status[:0]
+	resetAll(cells.Columns)
+	for range keys {
+		cells.Status = append(cells.Status, abi.StatusAsk)
+		if s.Kind == abi.StateValue {
+			for i := range cells.Columns {
+				cells.Columns[i].AppendNull()
+			}
+		}
+	}
+	if s.Kind != abi.StateValue {
+		cells.Start = append(cells.Start[:0], make([]uint32, keys+1)...)
+	}
+}
+
+// callback builds a frame without items.
+func (b *frameBuilder) callback(kind abi.Kind) {
+	b.in = frame.Input{Kind: kind, States: b.in.States[:0], Context: frame.Context{Port: abi.NoPort}}
+	b.asked = frame.Asked{Kind: kind}
+}
