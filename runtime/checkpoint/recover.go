@@ -55,10 +55,17 @@ func Recover(store Store, want Identity) (*Recovery, error) {
 	}
 	r := newRecovery(files)
 	ids := manifestIDs(files)
+	follower := map[uint64]*Manifest{} // by the checkpoint that it follows
 	for i := len(ids) - 1; i >= 0; i-- {
 		m, digest, damage, err := whole(store, ids[i])
 		if err != nil {
 			return nil, err
+		}
+		if m != nil && m.Previous != nil {
+			follower[m.Previous.Checkpoint] = m
+		}
+		if next := follower[ids[i]]; m != nil && next != nil && next.Previous.SHA256 != digest {
+			damage = append(damage, notFollowed(ids[i], next))
 		}
 		if len(damage) > 0 {
 			r.Skipped = append(r.Skipped, Skipped{Checkpoint: ids[i], Damage: damage})
@@ -175,6 +182,11 @@ func whole(store View, id uint64) (m *Manifest, digest string, damage []Damage, 
 	}
 	damage, err = addDamage(nil, err)
 	return nil, "", damage, err
+}
+
+// notFollowed is the damage of a manifest that is whole, but not the one that the next names.
+func notFollowed(id uint64, next *Manifest) Damage {
+	return Damage{File: ManifestName(id), Offset: -1, What: "it is not the manifest that " + ManifestName(next.Checkpoint) + " follows"}
 }
 
 // readSegment verifies every byte of a segment against the manifest that names it.
