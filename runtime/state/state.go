@@ -105,6 +105,8 @@ type Round struct {
 	Time   []int64
 	TagOff []int32
 	Tags   []byte
+	// Setting numbers each timer's setting, so that Fired leaves alone a timer that was set again since Due.
+	Setting []uint64
 }
 
 // Len is the number of entries.
@@ -158,8 +160,8 @@ type Scanner interface {
 
 // Frozen is the changes of one checkpoint. It is written by another goroutine than the back-end's.
 type Frozen interface {
-	// Write hands over all entries, space by space. Order within a space is unspecified but that a deletion of a whole key
-	// (empty sub) comes before new entries of that key.
+	// Write hands over all entries, space by space; within a space all deletions come before all entries, the order is
+	// unspecified otherwise. What was deleted and is there again appears as both.
 	Write(to Writer) error
 	// Close frees the frozen changes, written or not. Where the back-end has a store beneath, they have reached it by then.
 	Close() error

@@ -1,0 +1,305 @@
+package hot
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/tidemill/tidemill/runtime/record"
+	"github.com/tidemill/tidemill/runtime/state"
+	"github.com/tidemill/tidemill/runtime/state/cells"
+	"github.com/tidemill/tidemill/runtime/state/timers"
+)
+
+// table is one state.
+type table interface {
+	declare(d state.Decl) error
+	load(keys *record.KeySet, limit int, dst *state.Cells) error
+	get(hash uint64, key, mapKey []byte, dst []record.Column) (bool, error)
+	apply(keys *record.KeySet, c *state.Changes) error
+	restore(e *state.Entry, hash uint64) error
+	freeze(base bool) (frozenTable, error)
+	release()
+	counted() *count
+	held() int64
+}
+
+type frozenTable interface {
+	write(to state.Writer) error
+}
+
+// count is what a table holds.
+type count struct {
+	cells int64 // live value cells, list elements or map entries
+	bytes int64 // their keys, subs and rows
+}
+
+func (c *count) add(cells, bytes int) {
+	c.cells += int64(cells)
+	c.bytes += int64(bytes)
+}
+
+// schema is what a table knows of its state. The codec is there once the state is declared.
+type schema struct {
+	space state.Space
+	codec *state.Codec
+}
+
+func (s *schema) declare(d state.Decl) error {
+	if err := state.Resume(s.space, d); err != nil {
+		return err
+	}
+	s.codec = state.NewCodec(s.space.Value)
+	return nil
+}
+
+// prepare makes dst fit for n keys of the state.
+func (s *schema) prepare(n int, dst *state.Cells) {
+	if cap(dst.Status) < n {
+		dst.Status = make([]uint8, n, max(n, record.RowsMax))
+	}
+	dst.Status = dst.Status[:n]
+	if len(dst.Columns) != len(s.space.MapKey)+len(s.space.Value) {
+		dst.Columns = nil
+		for _, fields := range [][]record.Field{s.space.MapKey, s.space.Value} {
+			for _, f := range fields {
+				dst.Columns = append(dst.Columns, record.NewColumn(f.Type, n))
+			}
+		}
+	}
+	for i := range dst.Columns {
+		dst.Columns[i].Reset()
+	}
+}
+
+func badOp(op uint8, s state.Space) error {
+	return fmt.Errorf("operation %d on state %q, which is a %s", op, s.Name, s.Kind)
+}
+
+// Backend is the keyed state of a subtask in hot tables. It implements state.Backend.
+type Backend struct {
+	options  state.Options
+	tables   []table // in the order of the declarations, then what was restored and is not declared
+	byName   map[string]table
+	timers   timers.Queue
+	declared bool
+	frozen   *Frozen // not yet released
+
+	space *state.Space // of the last restored entry,
+	into  table        // and its table; nil where it is of timers
+}
+
+// New makes an empty back-end.
+func New(options state.Options) *Backend {
+	return &Backend{options: options, byName: map[string]table{}}
+}
+
+func newTable(s state.Space) (table, error) {
+	switch s.Kind {
+	case state.SpaceValue:
+		return &values{schema: schema{space: s}}, nil
+	}
+	return nil, state.CodeVersion.Errorf("space %q is of kind %d", s.Name, s.Kind).Do("a later version of tidemill wrote it: use that version")
+}
+
+// Declare implements state.Backend.
+func (b *Backend) Declare(states []state.Decl, names []state.TimerDecl) error {
+	if b.declared {
+		return fmt.Errorf("Declare is called once")
+	}
+	b.declared = true
+	old := b.tables
+	b.tables = nil
+	taken := map[table]bool{}
+	for _, d := range states {
+		t := b.byName[d.Name]
+		if t == nil {
+			var err error
+			if t, err = newTable(state.SpaceOf(d)); err != nil {
+				return err
+			}
+			b.byName[d.Name] = t
+		}
+		if err := t.declare(d); err != nil {
+			return err
+		}
+		if taken[t] {
+			return fmt.Errorf("state %q is declared twice", d.Name)
+		}
+		taken[t] = true
+		b.tables = append(b.tables, t)
+	}
+	for _, t := range old {
+		if !taken[t] {
+			b.tables = append(b.tables, t)
+		}
+	}
+	return b.timers.Declare(names)
+}
+
+// Load implements state.Backend.
+func (b *Backend) Load(s int, keys *record.KeySet, limit int, dst *state.Cells) error {
+	return b.tables[s].load(keys, limit, dst)
+}
+
+// Get implements state.Backend.
+func (b *Backend) Get(s int, hash uint64, key, mapKey []byte, dst []record.Column) (bool, error) {
+	return b.tables[s].get(hash, key, mapKey, dst)
+}
+
+// Scan implements state.Backend.
+func (b *Backend) Scan(s int, hash uint64, key, low, high []byte, descending bool) (state.Scanner, error) {
+	return nil, fmt.Errorf("state %d is no map", s)
+}
+
+// Apply implements state.Backend.
+func (b *Backend) Apply(s int, keys *record.KeySet, c *state.Changes) error {
+	b.settle()
+	if err := b.tables[s].apply(keys, c); err != nil {
+		return err
+	}
+	return b.check()
+}
+
+// check enforces the limit of the subtask's state.
+func (b *Backend) check() error {
+	if b.options.StateBytesMax == 0 {
+		return nil
+	}
+	n := b.timers.StateBytes()
+	for _, t := range b.tables {
+		n += t.counted().bytes
+	}
+	if n > b.options.StateBytesMax {
+		return state.CodeLimit.Errorf("the state of one subtask has %d bytes, its limit is %d", n, b.options.StateBytesMax).
+			Do("raise state_bytes_max, raise the parallelism, or let the operator clear what it does not need any more")
+	}
+	return nil
+}
+
+// ApplyTimers implements state.Backend.
+func (b *Backend) ApplyTimers(keys *record.KeySet, c *state.TimerChanges, reached [2]int64) error {
+	b.settle()
+	if err := b.timers.Apply(keys, c, reached); err != nil {
+		return err
+	}
+	return b.check()
+}
+
+// Due implements state.Backend.
+func (b *Backend) Due(d state.Domain, upTo int64, most int, dst *state.Round) (int, error) {
+	return b.timers.Due(d, upTo, most, dst), nil
+}
+
+// Fired implements state.Backend.
+func (b *Backend) Fired(d state.Domain, r *state.Round, from, to int) error {
+	b.timers.Fired(d, r, from, to)
+	return nil
+}
+
+// NextTimer implements state.Backend.
+func (b *Backend) NextTimer(d state.Domain) (int64, bool) { return b.timers.Next(d) }
+
+// Restore implements state.Backend.
+func (b *Backend) Restore(from state.Reader, groups [2]int, maxParallelism int) error {
+	if b.declared {
+		return fmt.Errorf("Restore comes before Declare")
+	}
+	return restore(from, groups, maxParallelism, b.restoreEntry)
+}
+
+func (b *Backend) restoreEntry(e *state.Entry, hash uint64) error {
+	switch e.Space.Kind {
+	case state.SpaceTimersEvent, state.SpaceTimersProcessing:
+		return b.timers.Restore(e, hash)
+	}
+	if b.space != e.Space {
+		t := b.byName[e.Space.Name]
+		if t == nil {
+			var err error
+			if t, err = newTable(*e.Space); err != nil {
+				return err
+			}
+			b.byName[e.Space.Name] = t
+			b.tables = append(b.tables, t)
+		}
+		b.space, b.into = e.Space, t
+	}
+	if len(e.Key) > cells.KeyMax || len(e.Sub) > cells.KeyMax || len(e.Value) > cells.RowMax {
+		return state.CodeDamaged.Errorf("an entry of state %q has a key of %d, a map key of %d and a row of %d bytes",
+			e.Space.Name, len(e.Key), len(e.Sub), len(e.Value)).Do("restore from an older checkpoint")
+	}
+	return b.into.restore(e, hash)
+}
+
+// Stats implements state.Backend.
+func (b *Backend) Stats() state.Stats {
+	s := state.Stats{Timers: b.timers.Len(), HotBytes: b.timers.HeldBytes()}
+	for _, t := range b.tables {
+		s.Cells += t.counted().cells
+		s.HotBytes += t.held()
+	}
+	return s
+}
+
+// Close implements state.Backend.
+func (b *Backend) Close() error {
+	b.tables, b.byName = nil, nil
+	return nil
+}
+
+// Freeze implements state.Backend.
+func (b *Backend) Freeze(base bool) (state.Frozen, error) {
+	b.settle()
+	if b.frozen != nil {
+		return nil, fmt.Errorf("the former Frozen has not been closed")
+	}
+	f := &Frozen{}
+	for _, t := range b.tables {
+		ft, err := t.freeze(base)
+		if err != nil {
+			return nil, err
+		}
+		f.tables = append(f.tables, ft)
+	}
+	var err error
+	if f.timers, err = b.timers.Freeze(base); err != nil {
+		return nil, err
+	}
+	b.frozen = f
+	return f, nil
+}
+
+// settle takes back what a checkpoint held, once that is done.
+func (b *Backend) settle() {
+	if b.frozen == nil || !b.frozen.closed.Load() {
+		return
+	}
+	b.frozen = nil
+	for _, t := range b.tables {
+		t.release()
+	}
+	b.timers.Release()
+}
+
+// Frozen implements state.Frozen.
+type Frozen struct {
+	tables []frozenTable
+	timers *timers.Frozen
+	closed atomic.Bool
+}
+
+// Write implements state.Frozen.
+func (f *Frozen) Write(to state.Writer) error {
+	for _, t := range f.tables {
+		if err := t.write(to); err != nil {
+			return err
+		}
+	}
+	return f.timers.Write(to)
+}
+
+// Close implements state.Frozen.
+func (f *Frozen) Close() error {
+	f.closed.Store(true)
+	return nil
+}

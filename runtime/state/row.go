@@ -1,0 +1,201 @@
+package state
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+
+	"github.com/tidemill/tidemill/runtime/record"
+)
+
+// A row at rest:
+//
+//	byte 0       flags: 1 a null bitmap follows, 2 an expiry follows (reserved); others are refused
+//	byte 1       schema version of the state; 1
+//	             null bitmap, bit i (LSB first) set where field i is null
+//	             fixed fields in declaration order, little-endian, a bool as one byte; zero where null
+//	             utf8 and binary fields in declaration order: length as uvarint, then the bytes; empty where null
+//
+// so that a row without nulls of fields of fixed size has one length and one place for each field.
+const (
+	rowNulls   = 1
+	rowExpiry  = 2
+	rowVersion = 1
+	rowHeader  = 2
+)
+
+// Codec turns rows of columns into rows at rest and back. It is immutable and safe for concurrent use.
+type Codec struct {
+	fields    []record.Field
+	fixed     []fixedField
+	vars      []int // fields with offsets
+	fixedSize int
+	nullBytes int
+}
+
+type fixedField struct {
+	field, at, width int
+	bool             bool
+}
+
+// NewCodec makes the codec of fields.
+func NewCodec(fields []record.Field) *Codec {
+	c := &Codec{fields: fields, nullBytes: (len(fields) + 7) / 8}
+	for i, f := range fields {
+		if f.Type.HasOffsets() {
+			c.vars = append(c.vars, i)
+			continue
+		}
+		width := max(f.Type.Width(), 1)
+		c.fixed = append(c.fixed, fixedField{i, c.fixedSize, width, f.Type == record.Bool})
+		c.fixedSize += width
+	}
+	return c
+}
+
+// FixedLen is the length of a row of fields of fixed size without nulls, 0 where a field is of variable size.
+func (c *Codec) FixedLen() int {
+	if len(c.vars) > 0 {
+		return 0
+	}
+	return rowHeader + c.fixedSize
+}
+
+// Word says whether a row is a single field of 8 bytes.
+func (c *Codec) Word() bool { return len(c.fields) == 1 && c.fixedSize == 8 }
+
+// AppendWord appends a row of a single 8-byte field.
+func AppendWord(dst []byte, v uint64) []byte {
+	return binary.LittleEndian.AppendUint64(append(dst, 0, rowVersion), v)
+}
+
+// WordOf reads a row that AppendWord made; false where it is another.
+func WordOf(row []byte) (uint64, bool) {
+	if len(row) != rowHeader+8 || row[0] != 0 || row[1] != rowVersion {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint64(row[rowHeader:]), true
+}
+
+// Append appends row i of columns, which have the codec's fields in order.
+func (c *Codec) Append(dst []byte, columns []record.Column, i int) []byte {
+	if c.Word() && columns[0].Nulls == 0 {
+		return AppendWord(dst, binary.LittleEndian.Uint64(columns[0].Values[i*8:]))
+	}
+	head := len(dst)
+	dst = append(dst, 0, rowVersion)
+	for f := range columns {
+		if !columns[f].Null(i) {
+			continue
+		}
+		if dst[head] == 0 {
+			dst[head] = rowNulls
+			dst = append(dst, make([]byte, c.nullBytes)...)
+		}
+		dst[head+rowHeader+f>>3] |= 1 << (f & 7)
+	}
+	var zero [8]byte
+	for _, f := range c.fixed {
+		col := &columns[f.field]
+		switch {
+		case col.Null(i):
+			dst = append(dst, zero[:f.width]...)
+		case f.bool:
+			dst = append(dst, byte(col.Int(i)))
+		default:
+			dst = append(dst, col.Values[i*f.width:(i+1)*f.width]...)
+		}
+	}
+	for _, f := range c.vars {
+		col := &columns[f]
+		if col.Null(i) {
+			dst = append(dst, 0)
+			continue
+		}
+		v := col.Bytes(i)
+		dst = append(binary.AppendUvarint(dst, uint64(len(v))), v...)
+	}
+	return dst
+}
+
+// Decode appends a row to columns, which have the codec's fields in order. It fails with a coded error on bytes that Append
+// cannot have made; columns are then undefined.
+func (c *Codec) Decode(row []byte, columns []record.Column) error {
+	nulls, fixed, err := c.open(row)
+	if err != nil {
+		return err
+	}
+	rest := fixed[c.fixedSize:]
+	if nulls == nil {
+		for _, f := range c.fixed {
+			if f.bool {
+				columns[f.field].AppendInt(int64(fixed[f.at]))
+			} else {
+				columns[f.field].AppendFixed(fixed[f.at : f.at+f.width])
+			}
+		}
+	} else {
+		for _, f := range c.fixed {
+			switch {
+			case nulls[f.field>>3]&(1<<(f.field&7)) != 0:
+				columns[f.field].AppendNull()
+			case f.bool:
+				columns[f.field].AppendInt(int64(fixed[f.at]))
+			default:
+				columns[f.field].AppendFixed(fixed[f.at : f.at+f.width])
+			}
+		}
+	}
+	for _, f := range c.vars {
+		n, k := binary.Uvarint(rest)
+		if k <= 0 || n > uint64(len(rest)-k) {
+			return damaged("a row ends within field %q", c.fields[f].Name)
+		}
+		v := rest[k : k+int(n)]
+		rest = rest[k+int(n):]
+		switch {
+		case nulls != nil && nulls[f>>3]&(1<<(f&7)) != 0:
+			columns[f].AppendNull()
+		case c.fields[f].Type == record.UTF8 && !utf8.Valid(v):
+			return damaged("field %q of a row is not utf8", c.fields[f].Name)
+		default:
+			columns[f].AppendBytes(v)
+		}
+	}
+	if len(rest) != 0 {
+		return damaged("%d bytes follow the last field of a row", len(rest))
+	}
+	return nil
+}
+
+// open checks the header and returns the null bitmap, nil where there is none, and the bytes from the first fixed field on.
+func (c *Codec) open(row []byte) (nulls, fixed []byte, err error) {
+	if len(row) < rowHeader {
+		return nil, nil, damaged("a row has %d bytes", len(row))
+	}
+	if row[0]&^rowNulls != 0 || row[1] != rowVersion {
+		return nil, nil, CodeVersion.Errorf("a row has flags %#x and schema version %d", row[0], row[1]).
+			Do("a later version of tidemill wrote it: use that version")
+	}
+	fixed = row[rowHeader:]
+	if row[0]&rowNulls != 0 {
+		if len(fixed) < c.nullBytes {
+			return nil, nil, damaged("a row ends within its null bitmap")
+		}
+		nulls, fixed = fixed[:c.nullBytes], fixed[c.nullBytes:]
+	}
+	if len(fixed) < c.fixedSize {
+		return nil, nil, damaged("a row ends within its fixed fields")
+	}
+	return nulls, fixed, nil
+}
+
+func damaged(format string, args ...any) error {
+	return CodeDamaged.Errorf(format, args...).Do("restore from an older checkpoint")
+}
+
+// AppendAbsent adds a null row to columns.
+func AppendAbsent(columns []record.Column) {
+	for i := range columns {
+		columns[i].AppendNull()
+	}
+}
