@@ -11,13 +11,13 @@ import (
 // checkGraph checks names and what refers to them, and returns the operators with inputs before those that read them.
 func (p *parser) checkGraph() []*Operator {
 	p.checkNames()
-	outputs := p.checkInputs()
+	p.checkInputs()
 	p.checkDeadLetters()
-	p.checkUnused()
-	if outputs {
-		return p.order()
+	if p.broken {
+		return nil
 	}
-	return nil
+	p.checkUnused()
+	return p.order()
 }
 
 // named is a source, operator or sink.
@@ -45,6 +45,7 @@ func (p *parser) checkNames() {
 			continue
 		}
 		if at, taken := first[n.name]; taken {
+			p.broken = true
 			p.fail(errName.Errorf("%s is the name of something at %s already", n.name, at).At("%s", n.place).
 				Do("sources, operators and sinks have names of their own"))
 			continue
@@ -54,7 +55,7 @@ func (p *parser) checkNames() {
 }
 
 // checkInputs checks that every input names a source or operator.
-func (p *parser) checkInputs() bool {
+func (p *parser) checkInputs() {
 	kinds := map[string]string{}
 	var known []string
 	for _, s := range p.job.Sources {
@@ -69,7 +70,6 @@ func (p *parser) checkInputs() bool {
 		kinds[s.Name] = "sink"
 	}
 	sort.Strings(known)
-	sound := true
 	check := func(inputs []Input) {
 		for _, in := range inputs {
 			switch kinds[in.From] {
@@ -87,7 +87,7 @@ func (p *parser) checkInputs() bool {
 				p.fail(errUnknown.Errorf("there is no source or operator %q%s", in.From, spec.Nearest(in.From, known)).At("%s", in.Place).
 					Do("known: %s", strings.Join(known, ", ")))
 			}
-			sound = false
+			p.broken = true
 		}
 	}
 	for _, o := range p.job.Operators {
@@ -96,7 +96,6 @@ func (p *parser) checkInputs() bool {
 	for _, s := range p.job.Sinks {
 		check(s.Inputs)
 	}
-	return sound
 }
 
 func (p *parser) checkDeadLetters() {
@@ -107,12 +106,16 @@ func (p *parser) checkDeadLetters() {
 		known = append(known, s.Name)
 	}
 	check := func(on OnError) {
+		if on.Policy == "" || on.Policy == DeadLetter && on.To.Text == "" {
+			p.broken = true // refused already
+		}
 		if on.Policy != DeadLetter || on.To.Text == "" {
 			return
 		}
 		s := sinks[on.To.Text]
 		switch {
 		case s == nil:
+			p.broken = true
 			p.fail(errUnknown.Errorf("there is no sink %q%s", on.To.Text, spec.Nearest(on.To.Text, known)).At("%s", on.To.Place).
 				Do("known: %s", strings.Join(known, ", ")))
 		case len(s.Inputs) > 0:
@@ -150,15 +153,12 @@ func (p *parser) checkUnused() {
 		}
 	}
 	for _, s := range p.job.Sinks {
-		if len(s.Inputs) == 0 && !dead[s.Name] && !p.refused(s) {
+		if len(s.Inputs) == 0 && !dead[s.Name] {
 			p.fail(errUnused.Errorf("sink %s has no input and takes nobody's dead letters", s.Name).At("%s", s.Place).
 				Do("give it an input, or name it in an on_error"))
 		}
 	}
 }
-
-// refused says that a sink's input is written, and wrong.
-func (p *parser) refused(s *Sink) bool { return s.Options.Set("input") }
 
 // order sorts the operators topologically, in the order of the file where that leaves a choice.
 func (p *parser) order() []*Operator {

@@ -77,8 +77,9 @@ func shown(file string, errs errcode.List) errcode.List {
 
 // parser turns parsed fields into a Job. Where a field was refused its getter gives a zero value, and the job is not used.
 type parser struct {
-	job  *Job
-	errs errcode.List
+	job    *Job
+	errs   errcode.List
+	broken bool // an input could not be read, so what is connected to what is not known
 }
 
 func (p *parser) fail(e *errcode.Error) { p.errs = append(p.errs, e) }
@@ -166,6 +167,9 @@ func (p *parser) operator(e spec.MapEntry) *Operator {
 		Keys:        p.keys(v.Tree("key_by")),
 		Parallelism: int(v.Int("parallelism")), OnError: onError(v), State: State{Backend: "memory"},
 	}
+	if len(o.Inputs) == 0 {
+		p.broken = true // refused already
+	}
 	p.params(o, v.Tree("params"))
 	p.parallel(e.Name, v, o.Parallelism)
 	if v.Set("state") {
@@ -204,6 +208,7 @@ func (p *parser) inputs(n *spec.Node, ports bool) []Input {
 			}
 		}
 	case n.Kind == spec.Mapping:
+		p.broken = true
 		p.fail(errInput.Errorf("a sink has one input port, and here is a mapping of ports").At("%s", n.Place).Do("write operator.port or a list"))
 	default:
 		list = p.streams(n)
@@ -221,6 +226,7 @@ func (p *parser) streams(n *spec.Node) []Input {
 	case n.Kind == spec.Scalar && n.Text != "":
 		from, port, dotted := strings.Cut(n.Text, ".")
 		if dotted && (port == "" || from == "" || strings.Contains(port, ".")) {
+			p.broken = true
 			p.fail(errInput.Errorf("%q is no input", n.Text).At("%s", n.Place).Do(want))
 			return nil
 		}
@@ -230,6 +236,7 @@ func (p *parser) streams(n *spec.Node) []Input {
 		seen := map[string]bool{}
 		for _, item := range n.Items {
 			if item.Kind != spec.Scalar {
+				p.broken = true
 				p.fail(errInput.Errorf("an input in a list must be a name").At("%s", item.Place).Do(want))
 				continue
 			}
@@ -241,6 +248,7 @@ func (p *parser) streams(n *spec.Node) []Input {
 		}
 		return list
 	}
+	p.broken = true
 	p.fail(errInput.Errorf("there is no input here").At("%s", n.Place).Do(want))
 	return nil
 }
