@@ -39,8 +39,6 @@ const (
 // Barrier marks a checkpoint in the stream.
 type Barrier struct {
 	Checkpoint uint64
-	// Base asks for all state, not only what changed.
-	Base bool
 	// Last says that nothing follows the barrier: all pending output goes into this checkpoint.
 	Last bool
 }
@@ -72,10 +70,8 @@ type Gate struct {
 	parts     []*record.Batch
 }
 
-// NewGate returns a gate without queues whose watermark goes on from one restored (or record.WatermarkNone).
-func NewGate(signal *Signal, watermark int64) *Gate {
-	return &Gate{signal: signal, watermark: watermark}
-}
+// NewGate returns a gate without queues.
+func NewGate(signal *Signal) *Gate { return &Gate{signal: signal, watermark: record.WatermarkNone} }
 
 // Queue is the way from one sending subtask to one receiving subtask. Its sender puts, its gate takes.
 type Queue struct {

@@ -7,7 +7,8 @@ type Output struct {
 	queues []*Queue // one a receiving subtask
 	keys   []int    // Hash: the key columns; else nil
 	max    int      // maximal parallelism
-	turn   int      // Rebalance: the next receiver
+	turn   int      // Rebalance, Pin: the next receiver
+	pinned bool
 
 	owner  []uint16 // Hash: receiver of each key group
 	key    []byte
@@ -32,6 +33,9 @@ func NewRebalance(queues []*Queue, first int) *Output {
 	return &Output{queues: queues, turn: first % len(queues)}
 }
 
+// NewPin returns an output that sends everything to one receiver, so that what its subtask emits stays in order there.
+func NewPin(queues []*Queue, receiver int) *Output { return &Output{queues: queues, turn: receiver, pinned: true} }
+
 // Full says that a receiver is at its limit: the sender takes no more work until its signal wakes it and Full is false.
 func (o *Output) Full() bool {
 	for _, q := range o.queues {
@@ -49,7 +53,9 @@ func (o *Output) Send(b *record.Batch) {
 		o.queues[0].put(Item{Kind: Batch, Batch: b})
 	case o.keys == nil:
 		o.queues[o.turn].put(Item{Kind: Batch, Batch: b})
-		o.turn = (o.turn + 1) % len(o.queues)
+		if !o.pinned {
+			o.turn = (o.turn + 1) % len(o.queues)
+		}
 	default:
 		o.partition(b)
 	}
