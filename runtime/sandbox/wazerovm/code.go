@@ -3,7 +3,6 @@ package wazerovm
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -47,10 +46,7 @@ func (f *codeFolder) open(metered []byte) *codeEntry {
 		e.sealed = err == nil && have == string(want)
 	}
 	if !e.sealed {
-		if err := os.RemoveAll(e.path); err != nil {
-			f.warn(fmt.Errorf("removing damaged compiled code: %w", err))
-			return e
-		}
+		e.remove()
 	}
 	if e.cache, err = wazero.NewCompilationCacheWithDir(e.path); err != nil {
 		f.warn(fmt.Errorf("keeping compiled code on disk: %w", err))
@@ -73,13 +69,11 @@ func (e *codeEntry) seal() {
 	}
 }
 
-// discard gives the entry up after a failure.
-func (e *codeEntry) discard(cause error) {
-	e.cache = nil
+// remove gives the entry up.
+func (e *codeEntry) remove() {
 	if err := os.RemoveAll(e.path); err != nil {
-		cause = errors.Join(cause, err)
+		e.folder.warn(fmt.Errorf("removing compiled code: %w", err))
 	}
-	e.folder.warn(fmt.Errorf("keeping compiled code on disk: %w", cause))
 }
 
 func (e *codeEntry) sums() (string, error) {

@@ -39,15 +39,20 @@ func (*Engine) Close(context.Context) error { return nil }
 func (e *Engine) Compile(ctx context.Context, metered []byte) (vm.Compiled, error) {
 	entry := e.code.open(metered)
 	c, err := compile(ctx, metered, entry.cache)
-	if err != nil && entry.cache != nil {
-		// The folder may be at fault: what it holds was verified, but a disk can be full. Without it only the module can be.
-		entry.discard(err)
-		c, err = compile(ctx, metered, nil)
+	if err == nil {
+		entry.seal()
+		return c, nil
 	}
-	if err != nil {
+	if entry.cache == nil {
 		return nil, err
 	}
-	entry.seal()
+	// The folder may be at fault: what it held was verified, but a disk can be full. Without it only the module can be.
+	c, again := compile(ctx, metered, nil)
+	entry.remove()
+	if again != nil {
+		return nil, again
+	}
+	e.code.warn(fmt.Errorf("keeping compiled code on disk: %w", err))
 	return c, nil
 }
 

@@ -59,7 +59,7 @@ func (c *compiled) Instantiate(ctx context.Context, host vm.Host, config vm.Conf
 		return nil, ErrReserve.Errorf("cannot reserve %d bytes", bytesMax).Because(err).
 			Do("run fewer instances, or raise the limit of address space (ulimit -v)")
 	}
-	i := &instance{host: host, memory: memory}
+	i := &instance{host: host, memory: memory, ledger: ledger{slice: sliceFirst, min: sliceMin, max: sliceMax}}
 	allocator := experimental.MemoryAllocatorFunc(func(uint64, uint64) experimental.LinearMemory { return memory })
 	i.ctx = instanceContext{Context: experimental.WithMemoryAllocator(ctx, allocator), i: i}
 	i.ledger.begin(config.StartFuel, 0)

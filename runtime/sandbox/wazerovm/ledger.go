@@ -9,7 +9,7 @@ import (
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
 )
 
-// Slices of fuel. A slice that took longer than sliceLong is halved, one shorter than sliceShort doubled: the aim is to reach a
+// The sizes of slices of fuel. A slice that took longer than sliceLong is halved, one shorter than sliceShort doubled: the aim is to reach a
 // yield every 30 to 100 microseconds, at some 40 ns each.
 const (
 	sliceMin   = 2_000
@@ -18,6 +18,9 @@ const (
 	sliceLong  = 100 * time.Microsecond
 	sliceShort = 30 * time.Microsecond
 )
+
+// epoch is what slices are timed against: reading the monotonic clock alone takes half as long as time.Now.
+var epoch = time.Now()
 
 // ledger is the account of one instance. At any time during a call, budget = used in it + balance + pool, where the balance is
 // the guest's global.
@@ -28,18 +31,17 @@ type ledger struct {
 	left    int64             // balance at the end of the last call
 	used    int64             // by all calls that have ended
 	slice   int64
-	asked   time.Time // when the last slice of this call began; zero in the first
-	spent   bool      // the last call was ended for its fuel
+	min     int64 // of slice
+	max     int64
+	granted time.Duration // when the last slice of this call was granted, since epoch; 0 in the first
+	spent   bool          // the last call was ended for its fuel
 }
 
 // begin opens a call. The guest's balance is left, which a new call takes over as its first slice where it may.
 func (l *ledger) begin(budget, left int64) {
-	if l.slice == 0 {
-		l.slice = sliceFirst
-	}
 	budget = max(budget, 0)
 	l.budget, l.pool = budget, budget-left
-	l.asked = time.Time{}
+	l.granted = 0
 	if l.balance != nil && (l.pool < 0 || left <= 0) {
 		first := min(l.slice, budget)
 		l.balance.Set(uint64(first))
@@ -74,16 +76,16 @@ func (l *ledger) refuel(balance int64) (int64, bool) {
 
 // adapt yields and sizes the next slice by how long the last one ran.
 func (l *ledger) adapt() {
-	if !l.asked.IsZero() {
-		switch took := time.Since(l.asked); {
+	if l.granted != 0 {
+		switch took := time.Since(epoch) - l.granted; {
 		case took > sliceLong:
-			l.slice = max(l.slice/2, sliceMin)
+			l.slice = max(l.slice/2, l.min)
 		case took < sliceShort:
-			l.slice = min(l.slice*2, sliceMax)
+			l.slice = min(l.slice*2, l.max)
 		}
 	}
 	runtime.Gosched()
-	l.asked = time.Now()
+	l.granted = time.Since(epoch)
 }
 
 // hostRefuel is the meter's import: (balance) -> balance.
