@@ -5,17 +5,19 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 )
 
 // Limits of a configuration file (I8): a file within them is far larger than a person writes, and aliases cannot make it explode.
 const (
-	fileBytesMax = 4 << 20
-	nodesMax     = 100_000
-	depthMax     = 64
+	fileBytesMax = 256 << 10 // also what keeps the YAML parser, which is quadratic in places, under a second
+	nodesMax     = 20_000
+	depthMax     = 32
 )
 
 // NodeKind is the shape of a Node.
@@ -60,9 +62,9 @@ func Load(file string, text []byte, resolve Resolve) (*Document, error) {
 	if len(text) > fileBytesMax {
 		return nil, ErrSyntax.Errorf("the file has %d bytes, the limit is %d", len(text), fileBytesMax).At("%s", file)
 	}
-	parsed, err := parser.ParseBytes(text, 0)
+	parsed, err := parseYAML(file, text)
 	if err != nil {
-		return nil, syntaxError(file, err)
+		return nil, err
 	}
 	if len(parsed.Docs) > 1 {
 		return nil, ErrSyntax.Errorf("the file has %d YAML documents", len(parsed.Docs)).At("%s", file).Do("keep one")
@@ -75,6 +77,50 @@ func Load(file string, text []byte, resolve Resolve) (*Document, error) {
 		}
 	}
 	return d, nil
+}
+
+// parseYAML runs the library's parser on text that cannot make it run away.
+func parseYAML(file string, text []byte) (parsed *ast.File, err error) {
+	defer func() {
+		// The parser is another project's. Where it panics, the file is one that a person did not mean to write.
+		if r := recover(); r != nil {
+			parsed, err = nil, ErrSyntax.Errorf("the file cannot be read as YAML").At("%s", file).Do("look for unbalanced quotes or brackets")
+		}
+	}()
+	if !utf8.Valid(text) {
+		return nil, ErrSyntax.Errorf("the file is not UTF-8 text").At("%s", file).Do("save it as UTF-8")
+	}
+	tokens := lexer.Tokenize(string(text))
+	if err := checkDepth(file, tokens); err != nil {
+		return nil, err
+	}
+	if parsed, err = parser.Parse(tokens, 0); err != nil {
+		return nil, syntaxError(file, err)
+	}
+	return parsed, nil
+}
+
+// checkDepth refuses nesting before the parser sees it: the parser's time grows with the square of the depth, and worse.
+func checkDepth(file string, tokens token.Tokens) error {
+	brackets, dashes, line := 0, 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.MappingStartType, token.SequenceStartType:
+			brackets++
+		case token.MappingEndType, token.SequenceEndType:
+			brackets--
+		case token.SequenceEntryType, token.MappingKeyType, token.AnchorType, token.TagType:
+			if t.Position.Line != line {
+				dashes, line = 0, t.Position.Line
+			}
+			dashes++
+		}
+		if brackets > depthMax || dashes > 4*depthMax {
+			return ErrSyntax.Errorf("lists and mappings are nested more than %d deep", depthMax).
+				At("%s:%d:%d", file, t.Position.Line, t.Position.Column)
+		}
+	}
+	return nil
 }
 
 func syntaxError(file string, err error) error {
@@ -114,7 +160,7 @@ func (l *loader) place(n ast.Node) string {
 
 func (l *loader) node(n ast.Node, depth int) (*Node, error) {
 	if l.nodes++; l.nodes > nodesMax || depth > depthMax {
-		return nil, ErrSyntax.Errorf("the file has more than %d values or nests deeper than %d", nodesMax, depthMax).At("%s", l.place(n))
+		return nil, ErrSyntax.Errorf("the file has more than %d values, or lists and mappings are nested more than %d deep", nodesMax, depthMax).At("%s", l.place(n))
 	}
 	out := &Node{Place: l.place(n)}
 	switch n := n.(type) {

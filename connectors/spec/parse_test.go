@@ -169,9 +169,9 @@ func TestSyntax(t *testing.T) {
 		"a: *x":           "no anchor &x",
 		"a: !!str 5":      "tags",
 		"a: {<<: {b: 1}}": "merge key",
-		"a: &a [*a]":      "nests deeper",
+		"a: &a [*a]":      "nested more than 32 deep",
 		"? [a]\n: 1":      "job.yaml:2:1",
-		strings.Repeat("[", 1000) + strings.Repeat("]", 1000): "nests deeper",
+		strings.Repeat("[", 1000) + strings.Repeat("]", 1000): "nested more than 32 deep",
 	} {
 		_, err := Load("job.yaml", []byte(text), nil)
 		if err == nil || !strings.Contains(err.Error(), want) || !errcode.Is(err, ErrSyntax) {
