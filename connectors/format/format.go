@@ -60,8 +60,8 @@ type Progress struct {
 
 // Decoder turns bytes into rows. One goroutine uses it.
 type Decoder interface {
-	// Decode appends rows to dst, with Pos, until dst has max rows or the chunk has no further whole record. Bad records go to bad.
-	// It never fails: a record is either a row or bad. Progress.Bytes is 0 where the chunk holds no whole record.
+	// Decode takes at most max records of the chunk: each becomes a row of dst, with Pos, or goes to bad, so it never fails. It stops
+	// early only where the chunk has no further whole record.
 	Decode(c Chunk, dst *record.Batch, max int, bad *[]connectors.BadRecord) Progress
 }
 

@@ -6,10 +6,12 @@
 package vfs
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // File is an open file. A File is used by one goroutine at a time.
@@ -38,6 +40,7 @@ type FS interface {
 	Link(from, to string) error
 	Remove(name string) error
 	RemoveAll(name string) error
+	// MkdirAll makes a folder and what is missing above it, durable on return.
 	MkdirAll(name string) error
 	Stat(name string) (fs.FileInfo, error)
 	// ReadDir lists a folder, sorted by name.
@@ -88,9 +91,27 @@ func (disk) Rename(from, to string) error               { return os.Rename(from,
 func (disk) Link(from, to string) error                 { return os.Link(from, to) }
 func (disk) Remove(name string) error                   { return os.Remove(name) }
 func (disk) RemoveAll(name string) error                { return os.RemoveAll(name) }
-func (disk) MkdirAll(name string) error                 { return os.MkdirAll(name, 0o755) }
 func (disk) Stat(name string) (fs.FileInfo, error)      { return os.Stat(name) }
 func (disk) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+
+func (d disk) MkdirAll(name string) error {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(name)
+	if parent != name {
+		if err := d.MkdirAll(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if info, err := os.Stat(name); err != nil || !info.IsDir() {
+		return &fs.PathError{Op: "mkdir", Path: name, Err: syscall.ENOTDIR}
+	}
+	return d.SyncDir(parent)
+}
 
 func (disk) SyncDir(name string) error {
 	d, err := os.Open(name)

@@ -82,7 +82,7 @@ func trimLineEnd(line []byte) []byte {
 func (d *decoder) Decode(c format.Chunk, dst *record.Batch, max int, bad *[]connectors.BadRecord) format.Progress {
 	p := format.Progress{Bytes: c.SkipBOM()}
 	data := c.Data
-	for dst.Rows < max && p.Bytes < len(data) {
+	for p.Records < max && p.Bytes < len(data) {
 		start := p.Bytes
 		end, quotes, ok := d.recordEnd(data, start, c.Final)
 		if !ok {

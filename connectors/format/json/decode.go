@@ -34,7 +34,7 @@ func newDecoder(schema *record.Schema) *decoder {
 // Decode implements format.Decoder.
 func (d *decoder) Decode(c format.Chunk, dst *record.Batch, max int, bad *[]connectors.BadRecord) format.Progress {
 	p := format.Progress{Bytes: c.SkipBOM()}
-	for dst.Rows < max && p.Bytes < len(c.Data) {
+	for p.Records < max && p.Bytes < len(c.Data) {
 		start := p.Bytes
 		n := bytes.IndexByte(c.Data[start:], '\n')
 		line := c.Data[start:]

@@ -40,14 +40,16 @@ func decoding(_ spec.Values, schema *record.Schema) (*format.Decoding, error) {
 	return &format.Decoding{Lines: true, New: func([]byte) (format.Decoder, error) { return &decoder{schema.Fields[0]}, nil }}, nil
 }
 
-func encoding(_ spec.Values, schema *record.Schema) (format.Encoder, error) { return encoder{}, check(schema) }
+func encoding(_ spec.Values, schema *record.Schema) (format.Encoder, error) {
+	return encoder{}, check(schema)
+}
 
 type decoder struct{ field record.Field }
 
 // Decode implements format.Decoder.
 func (d *decoder) Decode(c format.Chunk, dst *record.Batch, max int, bad *[]connectors.BadRecord) format.Progress {
 	var p format.Progress
-	for dst.Rows < max && p.Bytes < len(c.Data) {
+	for p.Records < max && p.Bytes < len(c.Data) {
 		start := p.Bytes
 		n := bytes.IndexByte(c.Data[start:], '\n')
 		line := c.Data[start:]
