@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/tidemill/tidemill/abi"
 	"github.com/tidemill/tidemill/connectors"
 	"github.com/tidemill/tidemill/connectors/spec"
 	"github.com/tidemill/tidemill/internal/errcode"
@@ -13,15 +12,6 @@ import (
 	"github.com/tidemill/tidemill/runtime/operator"
 	"github.com/tidemill/tidemill/runtime/record"
 )
-
-// Modules is what a plan needs of the sandbox.
-type Modules interface {
-	// Load returns a module that has been validated, metered, compiled and described.
-	Load(ctx context.Context, path string) (*Module, error)
-	// Open opens an entry on an instance that is thrown away. The error is a fault of the module; what the operator itself does
-	// not like is in the answer.
-	Open(ctx context.Context, m *Module, request *abi.OpenRequest, limits Limits) (*abi.OpenAnswer, error)
-}
 
 // Make turns a job into a plan. It opens what it must look at (headers of sources, modules) and writes nothing. env is given to
 // connectors, with name, folder and parallelism filled in. All errors that can be found at once are returned at once, as an

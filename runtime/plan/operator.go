@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/tidemill/tidemill/abi"
@@ -12,6 +13,7 @@ import (
 	"github.com/tidemill/tidemill/runtime/job"
 	"github.com/tidemill/tidemill/runtime/operator"
 	"github.com/tidemill/tidemill/runtime/record"
+	"github.com/tidemill/tidemill/runtime/sandbox"
 )
 
 // operator loads an operator's module, binds its ports and opens it once to learn what it emits and keeps.
@@ -341,29 +343,13 @@ func meet(a, b record.Type) (record.Type, bool) {
 
 // open opens the operator on a throw-away instance and takes its descriptor.
 func (m *maker) open(n *Node, o *job.Operator) error {
-	request := n.OpenRequest(m.job.Name, 0)
-	answer, err := m.modules.Open(m.ctx, n.Operator.Module, request, n.Operator.Limits)
+	request := sandbox.Request(n.Operator.Module.Entry, m.job.Name, n.Name, 0, n.Parallelism, n.Inputs, n.Operator.Key, n.Operator.Params)
+	inspected, err := m.modules.Inspect(n.Operator.Module, n.Operator.Limits, request)
 	if err != nil {
-		return modulePlaced(err, o)
+		return openPlaced(err, o)
 	}
-	if e := answer.Error; e != nil {
-		place := o.Place
-		if at, ok := o.ParamPlaces[e.Param]; ok {
-			place = at
-		} else if e.Column != "" && len(o.Inputs) > 0 {
-			place = o.Inputs[0].Place
-		}
-		hint := ""
-		switch {
-		case e.Param != "":
-			hint = fmt.Sprintf("see parameter %s", e.Param)
-		case e.Column != "":
-			hint = fmt.Sprintf("see column %s of its input", e.Column)
-		}
-		return errOpen.Errorf("operator %s: %s", o.Name, e.Message).At("%s", place).Do("%s", hint)
-	}
-	n.Operator.Descriptor = answer.Descriptor
-	for _, out := range answer.Descriptor.Outputs {
+	n.Operator.Params, n.Operator.Descriptor, n.Operator.Binding = inspected.Params, inspected.Descriptor, inspected.Binding
+	for _, out := range inspected.Descriptor.Outputs {
 		schema, err := schemaOf(out.Schema)
 		if err != nil {
 			return errModule.Errorf("output port %q of operator %s", out.Name, o.Name).At("%s", o.Module.Place).Because(err)
@@ -371,6 +357,18 @@ func (m *maker) open(n *Node, o *job.Operator) error {
 		n.Outputs = append(n.Outputs, operator.Output{Port: out.Name, Schema: schema})
 	}
 	return nil
+}
+
+// openPlaced gives an error of an operator that does not open its place in the job: a parameter's, where it is one's fault.
+func openPlaced(err error, o *job.Operator) error {
+	e := errcode.Of(err)
+	if e == nil {
+		return modulePlaced(err, o)
+	}
+	if param, ok := strings.CutPrefix(e.Place, "params."); ok && o.ParamPlaces[param] != "" {
+		return errOpen.Errorf("operator %s does not open with parameter %s", o.Name, param).At("%s", o.ParamPlaces[param]).Because(err)
+	}
+	return errOpen.Errorf("operator %s does not open with these inputs and parameters", o.Name).At("%s", o.Place).Because(err)
 }
 
 func schemaOf(fields []abi.Field) (*record.Schema, error) {
@@ -383,21 +381,6 @@ func schemaOf(fields []abi.Field) (*record.Schema, error) {
 		list[i] = record.Field{Name: f.Name, Type: t, Nullable: f.Nullable}
 	}
 	return record.NewSchema(list)
-}
-
-// OpenRequest is what a subtask's instance is opened with.
-func (n *Node) OpenRequest(job string, subtask int) *abi.OpenRequest {
-	r := &abi.OpenRequest{
-		Entry: n.Operator.Module.Entry, Job: job, Operator: n.Name, Subtask: subtask, Parallelism: n.Parallelism,
-		Params: n.Operator.Params, Key: fieldsOf(n.Operator.Key),
-		Limits: abi.OpenLimits{FrameBytes: abi.FrameBytesMax, Rows: abi.RowsMax, CellBytes: abi.CellBytesMax, KeyBytes: abi.KeyBytesMax},
-	}
-	for _, in := range n.Inputs {
-		r.Inputs = append(r.Inputs, abi.OpenInput{
-			Port: in.Port, Schema: fieldsOf(in.Schema.Fields), EventTime: in.EventTime, Keyed: len(in.Keys) > 0,
-		})
-	}
-	return r
 }
 
 func fieldsOf(fields []record.Field) []abi.Field {

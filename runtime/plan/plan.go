@@ -89,6 +89,7 @@ type Operator struct {
 	Key        []record.Field // empty where not keyed
 	States     StateOptions
 	Descriptor *abi.Descriptor
+	Binding    *abi.Binding // the descriptor, resolved
 	Limits     Limits
 }
 
