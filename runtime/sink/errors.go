@@ -6,6 +6,7 @@ import "github.com/tidemill/tidemill/internal/errcode"
 var (
 	ErrWrite   = errcode.New("TM-RUN-010", errcode.Failed, "a sink cannot be written")
 	ErrPublish = errcode.New("TM-RUN-011", errcode.Failed, "a sink's output cannot be published")
+	ErrOutput  = errcode.New("TM-RUN-012", errcode.Invalid, "a job that begins anew finds output of an earlier one")
 )
 
 // coded gives an error of a connector that has no code of its own one of this package.

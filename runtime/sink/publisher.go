@@ -21,6 +21,22 @@ func OpenPublisher(ctx context.Context, name string, s connectors.Sink) (*Publis
 	return &Publisher{name: name, committer: c}, nil
 }
 
+// RequireEmpty refuses to begin anew where output of an earlier job is in the way: both would be mixed. It changes nothing.
+func (p *Publisher) RequireEmpty(ctx context.Context) error {
+	if p.committer == nil {
+		return nil
+	}
+	found, err := p.committer.Existing(ctx)
+	if err != nil {
+		return coded(ErrPublish, p.name, "looking at its output", err)
+	}
+	if found != "" {
+		return ErrOutput.Errorf("the output of an earlier job is there: %s", found).At("sink %s", p.name).
+			Do("move or delete it, or give the sink another place; to go on with that job, use its checkpoint store and not --fresh")
+	}
+	return nil
+}
+
 // Recover brings the sink's output to what a restored checkpoint (0: none) promises, before any writer opens.
 func (p *Publisher) Recover(ctx context.Context, checkpoint uint64, pending []connectors.Committable, states [][]byte) error {
 	if p.committer == nil {

@@ -66,7 +66,7 @@ func (a *attempt) goes(f func() error) {
 
 // run runs the attempt to its end and frees it.
 func (a *attempt) run(ctx context.Context) (engine.Outcome, error) {
-	if m := a.recovery.Restored; m != nil && m.Finished {
+	if a.finished() {
 		return engine.AlreadyFinished, a.closePublishers()
 	}
 	a.ctx, a.cancel = context.WithCancel(ctx)
@@ -83,7 +83,7 @@ func (a *attempt) run(ctx context.Context) (engine.Outcome, error) {
 	return outcome, err
 }
 
-// close frees an attempt that was built and not run.
+// close frees an attempt that does not run, however far it was prepared.
 func (a *attempt) close() error {
 	errs := []error{a.closePublishers()}
 	for _, s := range a.subtasks {
@@ -97,7 +97,7 @@ func (a *attempt) close() error {
 func (a *attempt) coordinatorOptions() checkpoint.Options {
 	p := a.job.plan
 	o := checkpoint.Options{
-		Identity: checkpoint.Identity{Job: p.Job, PlanDigest: p.Digest, MaxParallelism: p.MaxParallelism},
+		Identity: a.identity(),
 		Modules:  map[string]string{}, Parallelism: p.Parallelism, Interval: p.Checkpoint.Interval, Keep: p.Checkpoint.Keep,
 	}
 	for _, n := range p.Nodes {

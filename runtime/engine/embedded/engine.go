@@ -3,7 +3,6 @@ package embedded
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/tidemill/tidemill/runtime/checkpoint/store/dir"
 	"github.com/tidemill/tidemill/runtime/engine"
 	"github.com/tidemill/tidemill/runtime/plan"
+	"github.com/tidemill/tidemill/runtime/sink"
 	"github.com/tidemill/tidemill/runtime/state"
 	"github.com/tidemill/tidemill/runtime/telemetry"
 )
@@ -135,33 +135,16 @@ func (j *job) pause(ctx context.Context, d time.Duration) bool {
 
 // prepare restores and builds an attempt.
 func (j *job) prepare(ctx context.Context, fresh bool) (*attempt, error) {
-	find := func() (*checkpoint.Recovery, error) {
-		return checkpoint.Recover(j.store, checkpoint.Identity{Job: j.plan.Job, PlanDigest: j.plan.Digest, MaxParallelism: j.plan.MaxParallelism})
+	a := &attempt{job: j, inputs: make(chan any, 64), publishers: map[string]*sink.Publisher{}}
+	err := a.openPublishers(ctx)
+	if err == nil {
+		err = a.recover(ctx, fresh)
 	}
-	if fresh {
-		find = func() (*checkpoint.Recovery, error) { return checkpoint.Fresh(j.store) }
+	if err == nil && !a.finished() {
+		err = a.build()
 	}
-	recovery, err := find()
 	if err != nil {
-		return nil, err
-	}
-	for _, s := range recovery.Skipped {
-		j.tell(engine.Skipped{Skipped: s})
-	}
-	a := &attempt{job: j, recovery: recovery, inputs: make(chan any, 64)}
-	if err := a.recoverSinks(ctx); err != nil {
-		return nil, errors.Join(err, a.closePublishers())
-	}
-	if m := recovery.Restored; m != nil {
-		j.options.Telemetry.Restored(m.Checkpoint)
-		j.result.Last = m.Checkpoint
-		j.tell(engine.Restored{Manifest: m})
-		if m.Finished {
-			return a, nil
-		}
-	}
-	if err := a.build(); err != nil {
-		return nil, errors.Join(fmt.Errorf("building job %s: %w", j.plan.Job, err), a.close())
+		return nil, errors.Join(err, a.close())
 	}
 	return a, nil
 }

@@ -5,14 +5,15 @@ import (
 	"errors"
 
 	"github.com/tidemill/tidemill/connectors"
+	"github.com/tidemill/tidemill/runtime/checkpoint"
+	"github.com/tidemill/tidemill/runtime/engine"
 	"github.com/tidemill/tidemill/runtime/record"
 	"github.com/tidemill/tidemill/runtime/sink"
 	"github.com/tidemill/tidemill/runtime/source"
 )
 
-// recoverSinks opens the publishers and lets each bring its output to what the restored checkpoint promises (I2).
-func (a *attempt) recoverSinks(ctx context.Context) error {
-	a.publishers = map[string]*sink.Publisher{}
+// openPublishers opens the committers of all sinks.
+func (a *attempt) openPublishers(ctx context.Context) error {
 	for _, n := range a.job.plan.Nodes {
 		if n.Sink == nil {
 			continue
@@ -22,18 +23,74 @@ func (a *attempt) recoverSinks(ctx context.Context) error {
 			return err
 		}
 		a.publishers[n.Name] = p
+	}
+	return nil
+}
+
+// recover finds the checkpoint to go on from, and brings the output of all sinks to what it promises.
+func (a *attempt) recover(ctx context.Context, fresh bool) (err error) {
+	j := a.job
+	if fresh {
+		if err := a.requireNoOutput(ctx); err != nil {
+			return err // before the checkpoints that belong to the output are set aside
+		}
+		a.recovery, err = checkpoint.Fresh(j.store)
+	} else {
+		a.recovery, err = checkpoint.Recover(j.store, a.identity())
+	}
+	if err != nil {
+		return err
+	}
+	for _, s := range a.recovery.Skipped {
+		j.tell(engine.Skipped{Skipped: s})
+	}
+	m := a.recovery.Restored
+	if m == nil {
+		if err := a.requireNoOutput(ctx); err != nil {
+			return err
+		}
+	} else {
+		j.options.Telemetry.Restored(m.Checkpoint)
+		j.result.Last = m.Checkpoint
+		j.tell(engine.Restored{Manifest: m})
+	}
+	return a.recoverSinks(ctx)
+}
+
+func (a *attempt) identity() checkpoint.Identity {
+	p := a.job.plan
+	return checkpoint.Identity{Job: p.Job, PlanDigest: p.Digest, MaxParallelism: p.MaxParallelism}
+}
+
+// finished says that the restored checkpoint is the end of the job.
+func (a *attempt) finished() bool {
+	return a.recovery.Restored != nil && a.recovery.Restored.Finished
+}
+
+// requireNoOutput refuses to begin at the beginning over the output of another job.
+func (a *attempt) requireNoOutput(ctx context.Context) error {
+	for _, p := range a.publishers {
+		if err := p.RequireEmpty(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recoverSinks lets each publisher bring its output to what the restored checkpoint promises (I2).
+func (a *attempt) recoverSinks(ctx context.Context) error {
+	for name, p := range a.publishers {
 		var id uint64
 		var pending []connectors.Committable
-		var states [][]byte
 		if m := a.recovery.Restored; m != nil {
-			id, states = m.Checkpoint, a.restoredWriters(n.Name, 0, 1)
+			id = m.Checkpoint
 			for _, c := range m.Committables {
-				if c.Sink == n.Name {
+				if c.Sink == name {
 					pending = append(pending, c)
 				}
 			}
 		}
-		if err := p.Recover(ctx, id, pending, states); err != nil {
+		if err := p.Recover(ctx, id, pending, a.restoredWriters(name, 0, 1)); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,163 @@
+package enginetest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/tidemill/tidemill/connectors"
+	"github.com/tidemill/tidemill/runtime/record"
+)
+
+// NumbersSchema is the schema of Numbers.
+var NumbersSchema = &record.Schema{Fields: []record.Field{
+	{Name: "key", Type: record.I64}, {Name: "value", Type: record.I64}, {Name: "at", Type: record.Timestamp, Nullable: true},
+}}
+
+// Number is a record of Numbers.
+type Number struct {
+	Key, Value int64
+	At         int64 // us
+}
+
+// Numbers is a source of reproducible records: each split has Rows of them, whose times rise by about Step us a record and are
+// out of order by at most Disorder us. Reads are cut into pieces of random length.
+type Numbers struct {
+	Seed     uint64
+	Splits   int
+	Rows     int
+	Keys     int
+	Step     int64
+	Disorder int64
+	Unbound  bool                               // the source says that it never ends, and idles where its rows end
+	Bad      func(split, row int) bool          // a record that cannot be decoded; nil: none
+	Null     func(split, row int) bool          // a record without a time; nil: none
+	Gate     func(split string) <-chan struct{} // a read waits until the channel is closed; nil: none does
+	Fail     atomic.Int64                       // reads until an error; 0: never
+}
+
+var _ connectors.Source = (*Numbers)(nil)
+
+// At is a record by its place.
+func (n *Numbers) At(split, row int) Number {
+	r := rand.New(rand.NewPCG(n.Seed, uint64(split)<<32|uint64(row)))
+	at := int64(row+1) * n.Step
+	if n.Disorder > 0 {
+		at -= r.Int64N(n.Disorder + 1)
+	}
+	return Number{Key: r.Int64N(int64(n.Keys)), Value: r.Int64N(1000), At: at}
+}
+
+// Schema implements connectors.Source.
+func (n *Numbers) Schema(context.Context) (*record.Schema, error) { return NumbersSchema, nil }
+
+// Bounded implements connectors.Source.
+func (n *Numbers) Bounded() bool { return !n.Unbound }
+
+// Enumerator implements connectors.Source.
+func (n *Numbers) Enumerator(_ context.Context, state []byte) (connectors.Enumerator, error) {
+	e := &numbersEnumerator{source: n}
+	if state != nil {
+		if err := json.Unmarshal(state, &e.given); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// numbersEnumerator gives the splits away in two steps.
+type numbersEnumerator struct {
+	source *Numbers
+	given  int
+}
+
+func (e *numbersEnumerator) Discover(context.Context) ([]connectors.Split, bool, error) {
+	end := e.source.Splits
+	if e.given == 0 {
+		end = (end + 1) / 2
+	}
+	var splits []connectors.Split
+	for ; e.given < end; e.given++ {
+		splits = append(splits, connectors.Split{ID: strconv.Itoa(e.given)})
+	}
+	return splits, e.given == e.source.Splits && !e.source.Unbound, nil
+}
+
+func (e *numbersEnumerator) Snapshot() ([]byte, error) { return json.Marshal(e.given) }
+func (e *numbersEnumerator) Close() error              { return nil }
+
+// errRead is what Numbers fails with.
+var errRead = errors.New("the read was made to fail")
+
+type numbersReader struct {
+	source *Numbers
+	id     string
+	split  int
+	pos    record.Position
+	rng    *rand.Rand
+}
+
+// Open implements connectors.Source.
+func (n *Numbers) Open(_ context.Context, s connectors.Split, at record.Position) (connectors.Reader, error) {
+	split := s.ID
+	i, err := strconv.Atoi(split)
+	if err != nil {
+		return nil, err
+	}
+	if at.Records != at.Offset {
+		return nil, fmt.Errorf("split %s: position %+v was never reported", split, at)
+	}
+	return &numbersReader{source: n, id: split, split: i, pos: at, rng: rand.New(rand.NewPCG(n.Seed, uint64(at.Offset)))}, nil
+}
+
+func (r *numbersReader) Next(ctx context.Context, dst *record.Batch, most int, bad *[]connectors.BadRecord) error {
+	if r.source.Gate != nil {
+		select {
+		case <-r.source.Gate(r.id):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if r.source.Fail.Load() > 0 && r.source.Fail.Add(-1) == 0 {
+		return errRead
+	}
+	n := min(most, 1+r.rng.IntN(700), r.source.Rows-int(r.pos.Offset))
+	for range n {
+		row := int(r.pos.Offset)
+		r.pos.Offset++
+		r.pos.Records++
+		if r.source.Bad != nil && r.source.Bad(r.split, row) {
+			*bad = append(*bad, connectors.BadRecord{At: int64(row), Line: int64(row + 1), Raw: []byte(fmt.Sprintf("bad %d/%d", r.split, row)),
+				Reason: errors.New("it is bad")})
+			continue
+		}
+		v := r.source.At(r.split, row)
+		dst.Columns[0].AppendInt(v.Key)
+		dst.Columns[1].AppendInt(v.Value)
+		if r.source.Null != nil && r.source.Null(r.split, row) {
+			dst.Columns[2].AppendNull()
+		} else {
+			dst.Columns[2].AppendInt(v.At)
+		}
+		dst.Pos = append(dst.Pos, int64(row))
+		dst.Rows++
+	}
+	if int(r.pos.Offset) < r.source.Rows {
+		return nil
+	}
+	if r.source.Unbound {
+		if n > 0 {
+			return nil
+		}
+		return connectors.ErrIdle
+	}
+	return io.EOF
+}
+
+func (r *numbersReader) Position() record.Position { return r.pos }
+func (r *numbersReader) Close() error              { return nil }
