@@ -109,8 +109,8 @@ type function struct {
 	body    []byte
 }
 
-// addedImports is by how much the indices of defined functions grow.
-const addedImports = 2
+// AddedImports is the number of imports that a metered module has more, and by which the indices of its own functions grow.
+const AddedImports = 2
 
 func newRewriter(m *wasm.Module) *rewriter {
 	r := &rewriter{
@@ -148,5 +148,5 @@ func (r *rewriter) index(fn uint32) uint32 {
 	if fn < uint32(r.m.ImportedFuncs) {
 		return fn
 	}
-	return fn + addedImports
+	return fn + AddedImports
 }

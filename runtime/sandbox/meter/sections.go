@@ -42,7 +42,7 @@ func (r *rewriter) section(id wasm.SectionID, original []byte) []byte {
 		}
 		return out
 	case wasm.ImportSection:
-		out := extend(original, addedImports)
+		out := extend(original, AddedImports)
 		out = wasm.AppendName(wasm.AppendName(out, HostModule), Refuel)
 		out = wasm.AppendU32(append(out, byte(wasm.ExternFunc)), r.refuelType)
 		out = wasm.AppendName(wasm.AppendName(out, HostModule), Overflow)

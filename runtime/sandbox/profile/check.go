@@ -67,12 +67,12 @@ func Check(binary []byte, limits Limits) (*wasm.Module, error) {
 	if err != nil {
 		return nil, Refused(err)
 	}
-	for _, check := range []func(*wasm.Module) error{checkCounts, checkTypes, checkImports, checkTables, checkExports} {
+	for _, check := range []func(*wasm.Module) error{checkCounts, checkTypes, checkImports, checkTables, checkMemories, checkExports, checkSegments} {
 		if err := check(m); err != nil {
 			return nil, err
 		}
 	}
-	if err := checkMemory(m, limits); err != nil {
+	if err := checkMemoryLimit(m, limits); err != nil {
 		return nil, err
 	}
 	return m, checkCode(m)
@@ -91,7 +91,7 @@ func Refused(err error) error {
 	case e.Reserved:
 		return ErrReserved.Errorf("%s", e.Detail).At("%s", e.Place()).Do("rename it")
 	}
-	return ErrMalformed.Errorf("%s", e.Detail).At("%s", e.Place()).
+	return ErrMalformed.Errorf("the module is malformed: %s", e.Detail).At("%s", e.Place()).
 		Do("the file is damaged, cut short or not WebAssembly: build or copy it again")
 }
 
@@ -117,7 +117,7 @@ func checkCounts(m *wasm.Module) error {
 		{wasm.GlobalSection, "globals", m.GlobalCount(), globalsMax},
 		{wasm.ExportSection, "exports", len(m.Exports), exportsMax},
 		{wasm.ElementSection, "element segments", len(m.Elements), segmentsMax},
-		{wasm.DataSection, "data segments", m.DataSegs, segmentsMax},
+		{wasm.DataSection, "data segments", len(m.Data), segmentsMax},
 	} {
 		if c.got > c.most {
 			return limit(c.section, sectionStart(m, c.section), c.what, uint64(c.got), uint64(c.most))
@@ -248,15 +248,40 @@ func checkTables(m *wasm.Module) error {
 	return nil
 }
 
-func checkMemory(m *wasm.Module, limits Limits) error {
+func checkMemories(m *wasm.Module) error {
 	if len(m.Memories) != 1 { // an imported one is refused as an import
 		return ErrMemory.Errorf("the module has %d memories, it must have exactly one", len(m.Memories)).
 			At("%s", at(wasm.MemorySection, sectionStart(m, wasm.MemorySection))).Do("build the module with an SDK")
 	}
+	return nil
+}
+
+func checkMemoryLimit(m *wasm.Module, limits Limits) error {
 	memory := m.Memories[0]
 	if bytes := uint64(memory.Min) * PageBytes; bytes > limits.MemoryBytesMax {
 		return ErrLimit.Errorf("the module asks for %d bytes of memory at once, the limit is %d", bytes, limits.MemoryBytesMax).
 			At("%s", at(wasm.MemorySection, memory.Offset)).Do("raise the operator's memory limit, or make the module smaller")
+	}
+	return nil
+}
+
+// checkSegments requires what would otherwise fail when an instance is made: that segments lie within what they initialise. Their
+// places are constants, because guests import no globals.
+func checkSegments(m *wasm.Module) error {
+	outside := func(section wasm.SectionID, offset, index int, what string) error {
+		return ErrSegment.Errorf("segment %d leads out of the %s that it initialises", index, what).
+			At("%s", at(section, offset)).Do("the linker that made the module is at fault: build the module again")
+	}
+	for i, d := range m.Data {
+		if end := uint64(d.Place.Imm) + uint64(d.Init.End-d.Init.Start); d.Active && end > uint64(m.Memories[0].Min)*PageBytes {
+			return outside(wasm.DataSection, d.Offset, i, "memory")
+		}
+	}
+	for i := range m.Elements {
+		e := &m.Elements[i]
+		if e.Active() && uint64(e.Place.Imm)+uint64(e.Len()) > uint64(m.Tables[e.Table].Min) {
+			return outside(wasm.ElementSection, e.Offset, i, "table")
+		}
 	}
 	return nil
 }

@@ -14,4 +14,5 @@ var (
 	ErrCommand   = errcode.New("TM-SANDBOX-008", errcode.Invalid, "the module is a command, not a reactor")
 	ErrMemory    = errcode.New("TM-SANDBOX-009", errcode.Invalid, "the module does not have one memory of its own")
 	ErrReserved  = errcode.New("TM-SANDBOX-010", errcode.Invalid, "the module uses a name that is reserved for the host")
+	ErrSegment   = errcode.New("TM-SANDBOX-015", errcode.Invalid, "an initial segment leads out of its memory or table")
 )

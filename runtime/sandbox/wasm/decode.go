@@ -69,9 +69,9 @@ func (d *decoder) sections() {
 		r.section = "code"
 		r.failAt(len(d.Binary), "has %d bodies for %d declared functions", len(d.Bodies), d.funcs)
 	}
-	if d.DataCount >= 0 && int64(d.DataSegs) != d.DataCount {
+	if d.DataCount >= 0 && int64(len(d.Data)) != d.DataCount {
 		r.section = "data"
-		r.failAt(len(d.Binary), "has %d segments, the data count section says %d", d.DataSegs, d.DataCount)
+		r.failAt(len(d.Binary), "has %d segments, the data count section says %d", len(d.Data), d.DataCount)
 	}
 }
 
@@ -272,25 +272,26 @@ func (d *decoder) body(r *reader, i int) {
 
 // data reads the segments. Flags: 0 active in memory 0, 1 passive, 2 active in the memory named.
 func (d *decoder) data(r *reader) {
-	d.DataSegs = r.count(2, "segments")
-	for range d.DataSegs {
-		at := r.pos
+	for range r.count(2, "segments") {
+		s := Data{Offset: r.pos}
 		flags := r.u32()
 		switch flags {
 		case 0:
 			if len(d.Memories) == 0 {
-				r.failAt(at, "initialises memory 0, there is none")
+				r.failAt(s.Offset, "initialises memory 0, there is none")
 			}
 		case 1:
 		case 2:
 			r.index(len(d.Memories), "memory")
 		default:
-			r.failAt(at, "there is no data segment with flags %#x", flags)
+			r.failAt(s.Offset, "there is no data segment with flags %#x", flags)
 		}
-		if flags != 1 {
-			d.constExpr(r)
+		if s.Active = flags != 1; s.Active {
+			s.Place = d.constExpr(r)
 		}
-		r.bytes(r.u32())
+		n := r.u32()
+		s.Init = Span{r.pos, r.pos + len(r.bytes(n))}
+		d.Data = append(d.Data, s)
 	}
 }
 
@@ -301,7 +302,7 @@ func (d *decoder) constExpr(r *reader) ConstExpr {
 	e.Op = Op(op)
 	switch e.Op {
 	case OpI32Const:
-		r.signed(32)
+		e.Imm = uint32(r.signed(32))
 	case OpI64Const:
 		r.signed(64)
 	case OpF32Const:

@@ -37,7 +37,7 @@ func TestDecode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.ImportedFuncs != 1 || len(m.FuncTypes) != 3 || len(m.Bodies) != 2 || m.DataSegs != 2 || m.DataCount != 2 || m.Start != -1 {
+	if m.ImportedFuncs != 1 || len(m.FuncTypes) != 3 || len(m.Bodies) != 2 || len(m.Data) != 2 || m.DataCount != 2 || m.Start != -1 {
 		t.Errorf("counts: %+v", m)
 	}
 	if got := m.TypeOf(1).String(); got != "(i32) -> i64" {
@@ -48,6 +48,9 @@ func TestDecode(t *testing.T) {
 	}
 	if e := m.Elements[0]; !e.Active() || len(e.Funcs) != 2 || e.Funcs[0] != 1 || e.Funcs[1] != 0 {
 		t.Errorf("element: %+v", e)
+	}
+	if d := m.Data[0]; !d.Active || d.Place.Imm != 8 || string(m.Bytes(d.Init)) != "hello" || m.Data[1].Active {
+		t.Errorf("data: %+v", m.Data)
 	}
 	if m.Exports[0].Name != "memory" || m.Exports[0].Kind != wasm.ExternMemory || m.Exports[1].Index != 1 {
 		t.Errorf("exports: %+v", m.Exports)

@@ -149,7 +149,7 @@ type Limits struct {
 // ConstExpr is an initialiser: one instruction and its end.
 type ConstExpr struct {
 	Op   Op
-	Imm  uint32 // the index of global.get or ref.func
+	Imm  uint32 // the index of global.get or ref.func, the value of i32.const
 	Span        // the end opcode included
 }
 
@@ -186,6 +186,14 @@ func (e *Element) Active() bool { return e.Flags&1 == 0 }
 // Len is the number of elements.
 func (e *Element) Len() int { return len(e.Funcs) + len(e.Inits) }
 
+// Data is one data segment.
+type Data struct {
+	Active bool
+	Place  ConstExpr // of an active segment
+	Init   Span
+	Offset int
+}
+
 // Body is the code of one function that the module defines.
 type Body struct {
 	Locals     Span    // run-length encoded declarations, their count excluded
@@ -211,7 +219,7 @@ type Module struct {
 	Elements  []Element
 	DataCount int64 // -1 without a data count section
 	Bodies    []Body
-	DataSegs  int
+	Data      []Data
 
 	ImportedFuncs    int
 	ImportedTables   int

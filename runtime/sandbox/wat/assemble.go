@@ -56,6 +56,7 @@ func fail(format string, args ...any) { panic(syntaxError(fmt.Sprintf(format, ar
 type section struct {
 	count int
 	body  []byte
+	whole bool // the body is all there is: no count before it
 }
 
 type assembler struct {
@@ -142,8 +143,7 @@ func (a *assembler) field(f node) {
 	case "export":
 		a.export(args[0].text, args[1])
 	case "start":
-		s := &section{body: wasm.AppendU32(nil, uint32(a.index(args[0], a.functions)))}
-		a.sections[wasm.StartSection] = s
+		a.sections[wasm.StartSection] = &section{body: wasm.AppendU32(nil, uint32(a.index(args[0], a.functions))), whole: true}
 	case "elem":
 		a.elem(args)
 	case "data":
@@ -151,7 +151,12 @@ func (a *assembler) field(f node) {
 	case "custom":
 		a.extra = wasm.AppendSection(a.extra, wasm.CustomSection, append(wasm.AppendName(nil, args[0].text), args[1].text...))
 	case "section":
-		a.extra = wasm.AppendSection(a.extra, wasm.SectionID(number(args[0].text)), []byte(args[1].text))
+		id := wasm.SectionID(number(args[0].text))
+		if _, there := a.sections[id]; there || id > wasm.DataCountSection {
+			a.extra = wasm.AppendSection(a.extra, id, []byte(args[1].text))
+		} else {
+			a.sections[id] = &section{body: []byte(args[1].text), whole: true}
+		}
 	default:
 		fail("unknown field %q", f.head())
 	}
@@ -291,7 +296,14 @@ func (a *assembler) global(args []node) {
 	a.add(wasm.GlobalSection, append(b, a.initialiser(args[1])...)...)
 }
 
-func (a *assembler) initialiser(n node) []byte { return append(a.code(n.list), byte(wasm.OpEnd)) }
+// initialiser reads one instruction in brackets.
+func (a *assembler) initialiser(n node) []byte {
+	list := n.list
+	if n.head() == "raw" {
+		list = []node{n}
+	}
+	return append(a.code(list), byte(wasm.OpEnd))
+}
 
 func (a *assembler) elem(args []node) {
 	flags, b := byte(1), []byte{}
@@ -336,7 +348,15 @@ func (a *assembler) function(args []node) {
 	count := int(a.typeList[t][1]) // fewer than 128 parameters, all in the type
 	var runs []byte
 	declared := 0
-	for len(args) > 0 && args[0].head() == "local" {
+	for len(args) > 0 && (args[0].head() == "local" || args[0].head() == "locals") {
+		if args[0].head() == "locals" { // many of one type, in one declaration
+			n := int(number(args[0].list[1].text))
+			runs = append(wasm.AppendU32(runs, uint32(n)), valType(args[0].list[2]))
+			count += n
+			declared++
+			args = args[1:]
+			continue
+		}
 		for i := 1; i < len(args[0].list); i++ {
 			if args[0].list[i].id() {
 				a.locals[args[0].list[i].text] = count
@@ -494,7 +514,7 @@ func (a *assembler) binary() []byte {
 			continue
 		}
 		body := s.body
-		if id != wasm.StartSection {
+		if !s.whole {
 			body = append(wasm.AppendU32(nil, uint32(s.count)), body...)
 		}
 		out = wasm.AppendSection(out, id, body)

@@ -13,8 +13,9 @@
 //
 // Fields are module, type, import (of functions), func, table, memory, global, export, start, elem (active, in table 0, or
 // passive), data (active or passive) and custom. Instructions are flat, not nested, but for the initialisers of globals and
-// offsets; blocks name their result as in (result i32) or their type as in (type $t). Beyond the standard, (raw 0xfd 12) stands
-// for bytes in a body, and (section 13 "...") for a whole section.
+// offsets; blocks name their result as in (result i32) or their type as in (type $t). Beyond the standard,
+// (raw 0xfd 12) stands for bytes in a body, (locals 50001 i32) for a run of locals, and (section 13 "...") for the bytes of a
+// whole section.
 //
 // Errors name what they stumble over: input comes from this tree.
 package wat

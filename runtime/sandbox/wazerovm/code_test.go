@@ -132,11 +132,11 @@ func TestCompilingAtOnce(t *testing.T) {
 }
 
 func TestTypeErrorsHaveAPlace(t *testing.T) {
-	code := metered(t, guestText("", `(func i32.const 1 i64.const 2 i32.add drop)`, "i64.const 0"))
+	code := metered(t, guestText("", `(func $broken i32.const 1 i64.const 2 i32.add drop)`, "i64.const 0"))
 	folder := t.TempDir()
 	_, err := New(folder, func(err error) { t.Errorf("warning: %v", err) }).Compile(context.Background(), code)
 	if err == nil || !strings.HasPrefix(err.Error(), "TM-SANDBOX-011: ") ||
-		!strings.Contains(err.Error(), "section code, defined function 5") || !strings.Contains(err.Error(), "i32.add") {
+		!strings.Contains(err.Error(), "section code, function 5 (broken)") || !strings.Contains(err.Error(), "i32.add") {
 		t.Errorf("error %v", err)
 	}
 	if files := kept(t, folder); len(files) != 0 {

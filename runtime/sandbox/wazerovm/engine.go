@@ -3,12 +3,16 @@ package wazerovm
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/tidemill/tidemill/runtime/sandbox/meter"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
+	"github.com/tidemill/tidemill/runtime/sandbox/wasm"
 )
 
 // name is part of the key of compiled code. A test holds it against go.mod.
@@ -68,7 +72,7 @@ func compile(ctx context.Context, metered []byte, cache wazero.CompilationCache)
 		}
 	}()
 	if c.module, err = c.runtime.CompileModule(ctx, metered); err != nil {
-		return nil, invalid(err)
+		return nil, invalid(metered, err)
 	}
 	if err := instantiateHost(ctx, c.runtime); err != nil {
 		return nil, fmt.Errorf("making the host functions: %w", err)
@@ -76,18 +80,34 @@ func compile(ctx context.Context, metered []byte, cache wazero.CompilationCache)
 	return c, nil
 }
 
-// invalid tells a type error with its place. wazero counts the function among those that the module defines and may add the
-// names of its exports: `invalid function[3] export["run"]: cannot pop the operand for i32.add: ...`.
-func invalid(err error) error {
-	text, place := err.Error(), "section code"
-	if rest, is := strings.CutPrefix(text, "invalid function["); is {
-		if fn, detail, is := strings.Cut(rest, ": "); is {
-			number, _, _ := strings.Cut(fn, "]")
-			place, text = "section code, defined function "+number, detail
-		}
+// typeError is how wazero tells one. It counts the function among those that the module defines, as the original does.
+var typeError = regexp.MustCompile(`^invalid function\[(\d+)\].*?: `)
+
+// invalid tells what wazero finds wrong with a module, in terms of the original.
+func invalid(metered []byte, err error) error {
+	text, place := strings.Join(strings.Fields(err.Error()), " "), "section code"
+	if found := typeError.FindStringSubmatch(text); found != nil {
+		text = text[len(found[0]):]
+		defined, _ := strconv.Atoi(found[1]) // digits
+		place += functionPlace(metered, defined)
 	}
 	return ErrInvalid.Errorf("%s", text).At("%s", place).
 		Do("the compiler that made the module, or a tool that rewrote it, is at fault: build the module again")
+}
+
+// functionPlace is ", function 7 (name)" for a defined function.
+func functionPlace(metered []byte, defined int) string {
+	m, err := wasm.Decode(metered)
+	if err != nil {
+		return ""
+	}
+	place := fmt.Sprintf(", function %d", m.ImportedFuncs-meter.AddedImports+defined)
+	for _, n := range m.FuncNames() {
+		if int(n.Index) == m.ImportedFuncs+defined {
+			place += fmt.Sprintf(" (%s)", n.Name)
+		}
+	}
+	return place
 }
 
 type compiled struct {
