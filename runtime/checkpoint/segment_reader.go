@@ -37,7 +37,7 @@ type SegmentReader struct {
 
 // NewSegmentReader reads the header and says what the segment holds (Of). The caller closes content.
 func NewSegmentReader(file string, content Content) (*SegmentReader, error) {
-	r := &SegmentReader{file: file, from: bufio.NewReaderSize(content, 2*blockBytes), left: content.Bytes()}
+	r := &SegmentReader{file: file, from: bufio.NewReaderSize(content, int(min(2*blockBytes, content.Bytes()))), left: content.Bytes()}
 	head := make([]byte, segmentHeaderBytes)
 	if err := r.fill(head); err != nil {
 		return nil, err

@@ -99,8 +99,7 @@ type Store struct {
 // Open makes the folder where it is missing, locks it, removes unfinished files and makes the names in it durable.
 func Open(fsys vfs.FS, path string) (*Store, error) {
 	s := &Store{View: View{fs: fsys, path: path}}
-	_, missing := fsys.Stat(path)
-	if err := fsys.MkdirAll(path); err != nil {
+	if err := makeDurable(fsys, path); err != nil {
 		return nil, checkpoint.WriteError(path, err)
 	}
 	lock, err := fsys.Lock(s.Place(checkpoint.LockName))
@@ -112,16 +111,31 @@ func Open(fsys vfs.FS, path string) (*Store, error) {
 		return nil, checkpoint.WriteError(path, err)
 	}
 	s.lock = lock
-	if err := s.tidy(missing != nil); err != nil {
+	if err := s.tidy(); err != nil {
 		lock.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
+// makeDurable makes a folder and those above it, and their names durable.
+func makeDurable(fsys vfs.FS, path string) error {
+	if _, err := fsys.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	above := vfs.Join(path, "..")
+	if err := makeDurable(fsys, above); err != nil {
+		return err
+	}
+	if err := fsys.MkdirAll(path); err != nil {
+		return err
+	}
+	return fsys.SyncDir(above)
+}
+
 // tidy removes what a killed process left unfinished. It syncs the folder because a manifest that is seen now may be restored and its
 // output published, and must not vanish after that.
-func (s *Store) tidy(made bool) error {
+func (s *Store) tidy() error {
 	files, err := s.List()
 	if err != nil {
 		return err
@@ -131,11 +145,6 @@ func (s *Store) tidy(made bool) error {
 			if err := s.remove(f.Name); err != nil {
 				return err
 			}
-		}
-	}
-	if made {
-		if err := s.fs.SyncDir(vfs.Join(s.path, "..")); err != nil {
-			return checkpoint.WriteError(s.path, err)
 		}
 	}
 	return s.sync()
