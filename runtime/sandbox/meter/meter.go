@@ -63,7 +63,7 @@ func Rewrite(m *wasm.Module) ([]byte, Report, error) {
 
 func reserved(m *wasm.Module) error {
 	fail := func(section wasm.SectionID, offset int, name string) error {
-		return &wasm.Error{Section: section.String(), Func: wasm.NoFunc, Offset: offset, Reserved: true,
+		return &wasm.Error{Section: section.String(), Func: wasm.NoFunc, Offset: offset, Kind: wasm.Reserved,
 			Detail: fmt.Sprintf("the name %q is reserved for the host", name)}
 	}
 	for _, i := range m.Imports {

@@ -84,11 +84,13 @@ func Refused(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	switch {
-	case e.Feature != "":
+	switch e.Kind {
+	case wasm.Unsupported:
 		return ErrFeature.Errorf("%s, which is not in the portable profile", e.Detail).At("%s", e.Place()).
 			Do("build the module without %s; the profile is in abi/SPEC.md", e.Feature)
-	case e.Reserved:
+	case wasm.TooLarge:
+		return ErrLimit.Errorf("%s", e.Detail).At("%s", e.Place()).Do("split what is too large; the limits are in abi/SPEC.md")
+	case wasm.Reserved:
 		return ErrReserved.Errorf("%s", e.Detail).At("%s", e.Place()).Do("rename it")
 	}
 	return ErrMalformed.Errorf("the module is malformed: %s", e.Detail).At("%s", e.Place()).

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 )
 
@@ -135,7 +136,8 @@ func (d *decoder) types(r *reader) {
 
 func (d *decoder) imports(r *reader) {
 	for range r.count(4, "imports") {
-		i := Import{Offset: r.pos, Module: r.name(), Name: r.name()}
+		i := Import{Offset: r.pos}
+		i.Module, i.Name = r.name(), r.name()
 		at := r.pos
 		switch kind := r.u8(); kind {
 		case 0:
@@ -179,7 +181,8 @@ func (d *decoder) exports(r *reader) {
 	n := r.count(3, "exports")
 	seen := make(map[string]bool, n)
 	for range n {
-		e := Export{Offset: r.pos, Name: r.name()}
+		e := Export{Offset: r.pos}
+		e.Name = r.name()
 		if seen[e.Name] {
 			r.failAt(e.Offset, "exports %q twice", e.Name)
 		}
@@ -259,7 +262,8 @@ func (d *decoder) body(r *reader, i int) {
 		at := s.pos
 		b.LocalCount += uint64(s.u32())
 		if total := b.LocalCount + uint64(len(d.TypeOf(r.fn).Params)); total > LocalsMax {
-			s.failAt(at, "declares %d locals and parameters, at most %d are allowed", total, LocalsMax)
+			panic(&Error{Section: s.section, Func: s.fn, Offset: at, Kind: TooLarge,
+				Detail: fmt.Sprintf("a function has %d locals and parameters, at most %d are allowed", total, LocalsMax)})
 		}
 		if t := s.valType(); t.IsRef() {
 			b.RefLocal = t
@@ -290,7 +294,9 @@ func (d *decoder) data(r *reader) {
 			s.Place = d.constExpr(r)
 		}
 		n := r.u32()
-		s.Init = Span{r.pos, r.pos + len(r.bytes(n))}
+		at := r.pos
+		r.bytes(n)
+		s.Init = Span{at, r.pos}
 		d.Data = append(d.Data, s)
 	}
 }

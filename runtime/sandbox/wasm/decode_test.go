@@ -46,6 +46,17 @@ func TestDecode(t *testing.T) {
 	if m.Memories[0].Min != 1 || m.Memories[0].Max != 2 || !m.Memories[0].HasMax || m.Tables[0].HasMax {
 		t.Errorf("limits: %+v %+v", m.Memories, m.Tables)
 	}
+	for _, place := range []struct {
+		what   string
+		offset int
+		starts string
+	}{{"import", m.Imports[0].Offset, "\x03env\x01f"}, {"export", m.Exports[1].Offset, "\x04main"},
+		{"memory", m.Memories[0].Offset, "\x01\x01\x02"}, {"table", m.Tables[0].Offset, "\x70\x00\x04"},
+		{"element", m.Elements[0].Offset, "\x00\x41\x01"}, {"data", m.Data[0].Offset, "\x00\x41\x08"}} {
+		if got := string(m.Binary[place.offset:][:len(place.starts)]); got != place.starts {
+			t.Errorf("the %s's offset %#x leads to %q", place.what, place.offset, got)
+		}
+	}
 	if e := m.Elements[0]; !e.Active() || len(e.Funcs) != 2 || e.Funcs[0] != 1 || e.Funcs[1] != 0 {
 		t.Errorf("element: %+v", e)
 	}

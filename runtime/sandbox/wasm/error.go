@@ -8,15 +8,25 @@ import (
 // NoFunc is the Func of an error that lies in no function.
 const NoFunc = -1
 
+// Kind says in which way a binary is unfit.
+type Kind int
+
+// The kinds of errors.
+const (
+	Malformed   Kind = iota
+	Unsupported      // well-formed, but newer than we speak: Feature names the proposal
+	TooLarge         // beyond a limit of this package
+	Reserved         // uses a name that the host keeps for itself
+)
+
 // Error says what is wrong with a binary, and where.
 type Error struct {
 	Section string // "type", "code", "custom section \"name\"", or "header"
 	Func    int    // index in the function index space (imports counted), or NoFunc
 	Offset  int    // bytes from the beginning of the binary
-	Feature string // the proposal that the binary uses where it is well-formed but newer than we speak: "SIMD"; else empty
-	// Reserved says that the binary is well-formed but uses a name that the host keeps for itself.
-	Reserved bool
-	Detail   string // what is wrong, without a full stop
+	Kind    Kind
+	Feature string // "SIMD"; of kind Unsupported only
+	Detail  string // what is wrong, without a full stop
 }
 
 // Error formats as "section code, function 7, offset 0x1f3: unknown opcode 0xff".

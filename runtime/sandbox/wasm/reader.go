@@ -31,7 +31,7 @@ func (r *reader) failAt(offset int, format string, args ...any) {
 }
 
 func (r *reader) unsupported(offset int, feature, format string, args ...any) {
-	panic(&Error{Section: r.section, Func: r.fn, Offset: offset, Feature: feature,
+	panic(&Error{Section: r.section, Func: r.fn, Offset: offset, Kind: Unsupported, Feature: feature,
 		Detail: fmt.Sprintf(format, args...) + " belongs to " + feature})
 }
 

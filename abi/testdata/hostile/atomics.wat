@@ -1,0 +1,10 @@
+;; Uses an atomic instruction: i32.atomic.load.
+(module
+  (memory (export "memory") 1)
+  (func (export "tidemill_abi_1"))
+  (func (export "tidemill_describe") (result i64) i64.const 0)
+  (func (export "tidemill_open") (param i32 i32) (result i64) i64.const 0)
+  (func (export "tidemill_reserve") (param i32) (result i32) i32.const 1024)
+  (func $process (export "tidemill_process") (param i32 i32) (result i64) i64.const 0)
+  (func i32.const 0 (raw 0xfe 0x10 2 0) drop)
+)

@@ -1,0 +1,10 @@
+;; Exports a memory as tidemill_process.
+(module
+  (memory (export "memory") 1)
+  (func (export "tidemill_abi_1"))
+  (func (export "tidemill_describe") (result i64) i64.const 0)
+  (func (export "tidemill_open") (param i32 i32) (result i64) i64.const 0)
+  (func (export "tidemill_reserve") (param i32) (result i32) i32.const 1024)
+  (func $process (param i32 i32) (result i64) i64.const 0)
+  (export "tidemill_process" (memory 0))
+)

@@ -1,0 +1,9 @@
+;; Does not export tidemill_reserve.
+(module
+  (memory (export "memory") 1)
+  (func (export "tidemill_abi_1"))
+  (func (export "tidemill_describe") (result i64) i64.const 0)
+  (func (export "tidemill_open") (param i32 i32) (result i64) i64.const 0)
+  (func (param i32) (result i32) i32.const 1024)
+  (func $process (export "tidemill_process") (param i32 i32) (result i64) i64.const 0)
+)

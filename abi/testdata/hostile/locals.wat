@@ -1,0 +1,11 @@
+;; Has a function with 50,001 locals, in five bytes.
+(module
+  (memory (export "memory") 1)
+  (func (export "tidemill_abi_1"))
+  (func (export "tidemill_describe") (result i64) i64.const 0)
+  (func (export "tidemill_open") (param i32 i32) (result i64) i64.const 0)
+  (func (export "tidemill_reserve") (param i32) (result i32) i32.const 1024)
+  (func $process (export "tidemill_process") (param i32 i32) (result i64) i64.const 0)
+  ;; one declaration
+  (func (locals 50001 i32))
+)

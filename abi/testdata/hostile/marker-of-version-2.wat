@@ -1,0 +1,9 @@
+;; Speaks only a later version of the ABI.
+(module
+  (memory (export "memory") 1)
+  (func (export "tidemill_abi_2"))
+  (func (export "tidemill_describe") (result i64) i64.const 0)
+  (func (export "tidemill_open") (param i32 i32) (result i64) i64.const 0)
+  (func (export "tidemill_reserve") (param i32) (result i32) i32.const 1024)
+  (func $process (export "tidemill_process") (param i32 i32) (result i64) i64.const 0)
+)

@@ -1,0 +1,12 @@
+;; Its start function leaves the process.
+(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (func (export "tidemill_abi_1"))
+  (func (export "tidemill_describe") (result i64) i64.const 0)
+  (func (export "tidemill_open") (param i32 i32) (result i64) i64.const 0)
+  (func (export "tidemill_reserve") (param i32) (result i32) i32.const 1024)
+  (func $process (export "tidemill_process") (param i32 i32) (result i64) i64.const 0)
+  (func $main i32.const 1 call $exit)
+  (start $main)
+)

@@ -1,0 +1,3 @@
+;; Not WebAssembly at all.
+;; bytes: #!/bin/sh
+(module)
