@@ -1,0 +1,20 @@
+// Package faultfs makes files fail, for tests.
+//
+// FS wraps any vfs.FS and fails chosen operations with a chosen error: the n-th write with ENOSPC, every one after it too, or
+// everything from some operation on, as if the process had stopped there. A write that fails has written half of its bytes, as a
+// full disk does.
+//
+//	for n := 1; ; n++ {
+//		faulty := faultfs.Wrap(disk)
+//		faulty.FailAt(n, syscall.ENOSPC, faultfs.Writes...)
+//		run(faulty)
+//		if !faulty.Fired() {
+//			break // every write has failed once
+//		}
+//	}
+//
+// Mem is a disk in memory that knows what is durable: Crash loses the bytes that were not synced and the names whose folder was
+// not, all of them or, with a random source, some of them, as a power failure does.
+//
+// Both are safe for concurrent use.
+package faultfs
