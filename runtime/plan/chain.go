@@ -31,6 +31,11 @@ func (p *Plan) chain() {
 			e.Ship, e.Keys = Forward, nil
 		case keyed[e.To]:
 			e.Ship = Pin
+			if to.Parallelism > from.Parallelism && inputs[e.To] == 1 {
+				p.Warnings = append(p.Warnings, fmt.Sprintf("%s: %s runs %d times and %s %d times: to keep the order before the key, "+
+					"%d subtasks of %s stay idle", to.Place, to.Name, to.Parallelism, from.Name, from.Parallelism,
+					to.Parallelism-from.Parallelism, to.Name))
+			}
 		default:
 			e.Ship = Rebalance
 		}

@@ -72,7 +72,9 @@ func (g *Guests) Inspect(m *Module, limits Limits, request abi.OpenRequest) (*sa
 	return sandbox.Inspect(m.guest(), limits.sandbox(), request)
 }
 
-func (m *Module) guest() sandbox.Module { return sandbox.Module{Compiled: m.Compiled, Digest: m.Digest} }
+func (m *Module) guest() sandbox.Module {
+	return sandbox.Module{Compiled: m.Compiled, Digest: m.Digest}
+}
 
 func (l Limits) sandbox() sandbox.Limits {
 	return sandbox.Limits{

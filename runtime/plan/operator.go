@@ -70,9 +70,21 @@ func joinErrors(list errcode.List, err error) error {
 	return append(list, errcode.Each(err)...).Err()
 }
 
-// modulePlaced gives an error of a module the place of the operator that names it.
+// modulePlaced gives an error of a module the place of the operator that names it, and keeps its code.
 func modulePlaced(err error, o *job.Operator) error {
-	return errModule.Errorf("operator %s cannot use module %s", o.Name, o.Module.Text).At("%s", o.Module.Place).Because(err)
+	return within(err, fmt.Sprintf("operator %s, module %s", o.Name, o.Module.Text), o.Module.Place)
+}
+
+// within says of which node an error is. It keeps the code, which is the more precise one, and the place inside the module.
+func within(err error, what, place string) error {
+	inner := errcode.Of(err)
+	if inner == nil {
+		return errModule.Errorf("%s cannot be used", what).At("%s", place).Because(err)
+	}
+	if inner.Place != "" {
+		place += ": " + inner.Place
+	}
+	return &errcode.Error{Code: inner.Code, Message: what + ": " + inner.Message, Place: place, Hint: inner.Hint, Cause: inner.Cause}
 }
 
 func chooseEntry(m *Module, o *job.Operator) (*abi.Entry, error) {
@@ -113,14 +125,14 @@ func bindParams(entry *abi.Entry, o *job.Operator) (map[string]any, errcode.List
 		case given && v != nil:
 			converted, ok := convertParam(p.Type, v)
 			if !ok {
-				errs = append(errs, errParam.Errorf("parameter %s is %s, and it is a %s", p.Name, shownParam(v), paramTypes[p.Type]).
-					At("%s", o.ParamPlaces[p.Name]).Do("write a %s", paramTypes[p.Type]))
+				errs = append(errs, errParam.Errorf("parameter %s of operator %s is a %s, and here is %s", p.Name, o.Name, paramTypes[p.Type],
+					shownParam(v)).At("%s", o.ParamPlaces[p.Name]).Do("%s", paramHints[p.Type]))
 				continue
 			}
 			params[p.Name] = converted
 		case p.Required:
 			errs = append(errs, errParam.Errorf("parameter %s of operator %s is missing", p.Name, o.Name).At("%s", o.Place).
-				Do("add it under params; it is a %s", paramTypes[p.Type]))
+				Do("add it under params: it is a %s", paramTypes[p.Type]))
 		case p.Default != nil:
 			params[p.Name] = p.Default
 		}
@@ -156,49 +168,59 @@ func indexOf(names []string, name string) int {
 	return -1
 }
 
-// paramTypes are the types of parameters for people.
-var paramTypes = map[string]string{
-	"bool": "truth value (true or false)", "int": "whole number", "float": "number", "string": "text",
-	"duration_ms": "duration (30s, 24h)",
-}
+// paramTypes are the types of parameters for people; paramHints say how to write one.
+var (
+	paramTypes = map[string]string{
+		abi.ParamBool: "truth value", abi.ParamInt: "whole number", abi.ParamFloat: "number", abi.ParamString: "text", abi.ParamDuration: "duration",
+	}
+	paramHints = map[string]string{
+		abi.ParamBool: "write true or false", abi.ParamInt: "write a whole number", abi.ParamFloat: "write a number", abi.ParamString: "write a text",
+		abi.ParamDuration: "write a duration in whole milliseconds: 500ms, 30s, 24h",
+	}
+)
 
 func shownParam(v any) string {
-	if s, ok := v.(string); ok {
-		return fmt.Sprintf("%.60q", s)
+	switch v := v.(type) {
+	case string:
+		return fmt.Sprintf("%.60q", v)
+	case map[string]any:
+		return "a mapping"
+	case []any:
+		return "a list"
 	}
-	return fmt.Sprintf("%.60v", v)
+	return fmt.Sprint(v)
 }
 
 // convertParam turns a value as YAML has it into what the guest is given as JSON.
 func convertParam(kind string, v any) (any, bool) {
 	switch kind {
-	case "bool":
+	case abi.ParamBool:
 		b, ok := v.(bool)
 		return b, ok
-	case "int":
+	case abi.ParamInt:
 		i, ok := v.(int64)
 		return i, ok
-	case "float":
+	case abi.ParamFloat:
 		switch v := v.(type) {
 		case float64:
 			return v, !math.IsNaN(v) && !math.IsInf(v, 0)
 		case int64:
 			return float64(v), true
 		}
-	case "string":
+	case abi.ParamString:
 		switch v := v.(type) {
 		case string:
 			return v, true
 		case bool, int64, float64:
 			return fmt.Sprint(v), true
 		}
-	case "duration_ms":
+	case abi.ParamDuration:
 		switch v := v.(type) {
 		case int64:
-			return v, true
+			return v, v >= 0
 		case string:
 			d, err := time.ParseDuration(v)
-			return d.Milliseconds(), err == nil && d%time.Millisecond == 0
+			return d.Milliseconds(), err == nil && d >= 0 && d%time.Millisecond == 0
 		}
 	}
 	return nil, false
@@ -361,14 +383,13 @@ func (m *maker) open(n *Node, o *job.Operator) error {
 
 // openPlaced gives an error of an operator that does not open its place in the job: a parameter's, where it is one's fault.
 func openPlaced(err error, o *job.Operator) error {
-	e := errcode.Of(err)
-	if e == nil {
-		return modulePlaced(err, o)
+	place := o.Place
+	if e := errcode.Of(err); e != nil {
+		if param, ok := strings.CutPrefix(e.Place, "params."); ok && o.ParamPlaces[param] != "" {
+			place = o.ParamPlaces[param]
+		}
 	}
-	if param, ok := strings.CutPrefix(e.Place, "params."); ok && o.ParamPlaces[param] != "" {
-		return errOpen.Errorf("operator %s does not open with parameter %s", o.Name, param).At("%s", o.ParamPlaces[param]).Because(err)
-	}
-	return errOpen.Errorf("operator %s does not open with these inputs and parameters", o.Name).At("%s", o.Place).Because(err)
+	return within(err, "operator "+o.Name, place)
 }
 
 func schemaOf(fields []abi.Field) (*record.Schema, error) {
