@@ -12,8 +12,10 @@ import (
 	"github.com/tidemill/tidemill/internal/vfs"
 	"github.com/tidemill/tidemill/runtime/checkpoint"
 	"github.com/tidemill/tidemill/runtime/exchange"
+	"github.com/tidemill/tidemill/runtime/operator"
 	"github.com/tidemill/tidemill/runtime/plan"
 	"github.com/tidemill/tidemill/runtime/record"
+	"github.com/tidemill/tidemill/runtime/sandbox"
 	"github.com/tidemill/tidemill/runtime/source"
 	"github.com/tidemill/tidemill/runtime/state"
 	"github.com/tidemill/tidemill/runtime/task"
@@ -227,7 +229,8 @@ func (a *attempt) sourceNode(n *plan.Node, s *subtask, watermark int64) *task.So
 func (a *attempt) operatorNode(n *plan.Node, s *subtask) (*task.Operator, error) {
 	o := &task.Operator{New: n.Operator.Native, Inputs: n.Inputs, Outputs: n.Outputs, Key: n.Operator.Key, Params: n.Operator.Params}
 	if o.New == nil {
-		return nil, fmt.Errorf("operator %s has no native code", n.Name)
+		guest := n.Operator.Guest()
+		o.New = func() operator.Operator { return sandbox.New(guest) }
 	}
 	if len(n.Operator.Key) == 0 {
 		return o, nil
