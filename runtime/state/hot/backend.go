@@ -97,6 +97,10 @@ func newTable(s state.Space) (table, error) {
 	switch s.Kind {
 	case state.SpaceValue:
 		return &values{schema: schema{space: s}}, nil
+	case state.SpaceList:
+		return &lists{schema: schema{space: s}}, nil
+	case state.SpaceMap:
+		return &maps{schema: schema{space: s}}, nil
 	}
 	return nil, state.CodeVersion.Errorf("space %q is of kind %d", s.Name, s.Kind).Do("a later version of tidemill wrote it: use that version")
 }
@@ -148,7 +152,11 @@ func (b *Backend) Get(s int, hash uint64, key, mapKey []byte, dst []record.Colum
 
 // Scan implements state.Backend.
 func (b *Backend) Scan(s int, hash uint64, key, low, high []byte, descending bool) (state.Scanner, error) {
-	return nil, fmt.Errorf("state %d is no map", s)
+	m, ok := b.tables[s].(*maps)
+	if !ok {
+		return nil, fmt.Errorf("state %d is no map", s)
+	}
+	return m.scan(hash, key, low, high, descending), nil
 }
 
 // Apply implements state.Backend.

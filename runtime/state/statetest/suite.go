@@ -1,0 +1,29 @@
+package statetest
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/tidemill/tidemill/runtime/state"
+)
+
+// Run runs the suite.
+func Run(t *testing.T, open Opener) {
+	t.Run("programs", func(t *testing.T) {
+		seeds, steps := 12, 250
+		if testing.Short() {
+			seeds = 3
+		}
+		for seed := range seeds {
+			t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+				keys := []int{1, 3, 40, 400}[seed%4]
+				p := newProgram(t, open, state.Options{}, uint64(seed), keys)
+				for range steps {
+					p.step()
+				}
+				p.verify()
+				p.finish(false)
+			})
+		}
+	})
+}
