@@ -47,12 +47,12 @@ type Cache struct {
 	warn   func(error)
 
 	mu      sync.Mutex
-	modules map[Digest]*load
+	modules map[Digest]*pending
 	closed  bool
 }
 
-// load is one module under way or done.
-type load struct {
+// pending is one module under way or done.
+type pending struct {
 	done   chan struct{}
 	module *Module
 	err    error
@@ -60,7 +60,7 @@ type load struct {
 
 // New makes a cache. newEngine makes its engine, which may keep compiled code in the folder it is given (empty for none).
 func New(newEngine func(folder string) vm.Engine, o Options) *Cache {
-	c := &Cache{limits: o.Limits, warn: o.Warn, modules: map[Digest]*load{}}
+	c := &Cache{limits: o.Limits, warn: o.Warn, modules: map[Digest]*pending{}}
 	if c.warn == nil {
 		c.warn = func(error) {}
 	}
@@ -99,7 +99,7 @@ func (c *Cache) Load(ctx context.Context, original []byte) (*Module, error) {
 	}
 	l, known := c.modules[digest]
 	if !known {
-		l = &load{done: make(chan struct{})}
+		l = &pending{done: make(chan struct{})}
 		c.modules[digest] = l
 	}
 	c.mu.Unlock()
