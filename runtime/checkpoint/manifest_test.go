@@ -263,3 +263,8 @@ func FuzzManifest(f *testing.F) {
 		}
 	})
 }
+
+// TestNewerGolden keeps a manifest of a format to come for tests outside the package.
+func TestNewerGolden(t *testing.T) {
+	golden(t, "newer.manifest", seal(manifestHead(ManifestVersion+1), []byte("of the future")))
+}

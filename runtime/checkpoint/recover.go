@@ -61,11 +61,10 @@ func Recover(store Store, want Identity) (*Recovery, error) {
 		if err != nil {
 			return nil, err
 		}
-		if m != nil && m.Previous != nil {
-			follower[m.Previous.Checkpoint] = m
-		}
 		if next := follower[ids[i]]; m != nil && next != nil && next.Previous.SHA256 != digest {
 			damage = append(damage, notFollowed(ids[i], next))
+		} else if m != nil && m.Previous != nil {
+			follower[m.Previous.Checkpoint] = m
 		}
 		if len(damage) > 0 {
 			r.Skipped = append(r.Skipped, Skipped{Checkpoint: ids[i], Damage: damage})

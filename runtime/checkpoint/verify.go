@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 )
 
@@ -43,7 +44,9 @@ func Verify(view View) (*Report, error) {
 			return nil, err
 		}
 	}
-	v.links(ids)
+	for i := range slices.Backward(v.report.Checkpoints) {
+		v.content(&v.report.Checkpoints[i], ids)
+	}
 	if err := v.named(); err != nil {
 		return nil, err
 	}
@@ -65,89 +68,84 @@ type verifier struct {
 	segments map[string]*segmentUse
 }
 
-// segmentUse is a segment that manifests name, and those manifests.
+// segmentUse is a segment that manifests name, and those manifests, newest first.
 type segmentUse struct {
 	segment Segment
-	by      []uint64
+	by      []*Verified
 }
 
 func (v *verifier) damage(d Damage) { v.report.Damage = append(v.report.Damage, d) }
 
+// manifest reads a manifest.
 func (v *verifier) manifest(id uint64) error {
 	m, digest, err := ReadManifest(v.view, id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // expired since the listing
 	}
 	entry := Verified{Checkpoint: id, Manifest: m}
-	if entry.Damage, err = addDamage(nil, err); err != nil && len(entry.Damage) == 0 {
+	if entry.Damage, err = addDamage(nil, err); err != nil {
 		return err
 	}
 	if m != nil {
 		v.digests[id] = digest
-		for _, s := range m.Segments {
-			use := v.segments[s.File]
-			switch {
-			case use == nil:
-				v.segments[s.File] = &segmentUse{segment: s, by: []uint64{id}}
-			case use.segment == s:
-				use.by = append(use.by, id)
-			default:
-				entry.Damage = append(entry.Damage, Damage{File: s.File, Offset: -1,
-					What: fmt.Sprintf("%s and %s name it with different content", ManifestName(use.by[0]), ManifestName(id))})
-			}
-		}
 	}
 	v.report.Damage = append(v.report.Damage, entry.Damage...)
 	v.report.Checkpoints = append(v.report.Checkpoints, entry)
 	return nil
 }
 
-// links checks that each manifest is the one that the next names. A manifest that is gone must be older than all that are left.
-func (v *verifier) links(ids []uint64) {
-	for i := range v.report.Checkpoints {
-		m := v.report.Checkpoints[i].Manifest
-		if m == nil || m.Previous == nil {
-			continue
-		}
-		before := m.Previous.Checkpoint
-		file := ManifestName(before)
-		switch digest, readable := v.digests[before]; {
-		case readable && digest != m.Previous.SHA256:
-			v.broken(before, notFollowed(before, m))
-		case !slices.Contains(ids, before) && before > ids[0]:
-			v.damage(Damage{File: file, Offset: -1, What: "it is missing; " + ManifestName(m.Checkpoint) + " follows it"})
-		}
+// content notes the segments that a readable manifest names, and checks that the manifest before it is the one that it follows.
+// It goes from the newest to the oldest, so that a manifest that a newer one disowns is no judge of others.
+func (v *verifier) content(c *Verified, ids []uint64) {
+	m := c.Manifest
+	if m == nil || len(c.Damage) > 0 {
+		return
 	}
-}
-
-// broken adds damage of a checkpoint.
-func (v *verifier) broken(id uint64, d Damage) {
-	for i := range v.report.Checkpoints {
-		if c := &v.report.Checkpoints[i]; c.Checkpoint == id && !slices.Contains(c.Damage, d) {
+	for _, s := range m.Segments {
+		use := v.segments[s.File]
+		switch {
+		case use == nil:
+			v.segments[s.File] = &segmentUse{segment: s, by: []*Verified{c}}
+		case use.segment == s:
+			use.by = append(use.by, c)
+		default:
+			d := Damage{File: c.file(), Offset: -1, What: fmt.Sprintf("it names another %s than %s does", s.File, use.by[0].file())}
 			c.Damage = append(c.Damage, d)
 			v.damage(d)
 		}
 	}
+	if m.Previous == nil {
+		return
+	}
+	before := m.Previous.Checkpoint
+	switch digest, readable := v.digests[before]; {
+	case readable && digest != m.Previous.SHA256:
+		i := slices.IndexFunc(v.report.Checkpoints, func(o Verified) bool { return o.Checkpoint == before })
+		d := notFollowed(before, m)
+		v.report.Checkpoints[i].Damage = append(v.report.Checkpoints[i].Damage, d)
+		v.damage(d)
+	case !slices.Contains(ids, before) && before > ids[0]: // older than all that are left it would have expired
+		v.damage(Damage{File: ManifestName(before), Offset: -1, What: "it is missing; " + c.file() + " follows it"})
+	}
 }
+
+func (c *Verified) file() string { return ManifestName(c.Checkpoint) }
 
 // named reads the segments that manifests name.
 func (v *verifier) named() error {
-	for _, use := range v.segments {
+	for _, file := range slices.Sorted(maps.Keys(v.segments)) {
+		use := v.segments[file]
 		found, err := addDamage(nil, readSegment(v.view, use.segment))
-		if err != nil && len(found) == 0 {
+		if err != nil {
 			return err
 		}
 		for _, d := range found {
 			counted := false
-			for _, id := range use.by {
-				if v.expired(id) {
+			for _, c := range use.by {
+				if v.expired(c) {
 					continue
 				}
-				for i := range v.report.Checkpoints {
-					if c := &v.report.Checkpoints[i]; c.Checkpoint == id {
-						c.Damage = append(c.Damage, d)
-					}
-				}
+				c.Damage = append(c.Damage, d)
 				if !counted {
 					v.damage(d)
 					counted = true
@@ -159,8 +157,8 @@ func (v *verifier) named() error {
 }
 
 // expired says whether a manifest has gone since the listing.
-func (v *verifier) expired(id uint64) bool {
-	f, err := v.view.Open(ManifestName(id))
+func (v *verifier) expired(c *Verified) bool {
+	f, err := v.view.Open(c.file())
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist)
 	}
@@ -204,8 +202,5 @@ func (v *verifier) loose(file string) error {
 	}
 	found, err := addDamage(nil, err)
 	v.report.Damage = append(v.report.Damage, found...)
-	if len(found) > 0 {
-		return nil
-	}
 	return err
 }
