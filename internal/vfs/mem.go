@@ -1,10 +1,12 @@
 package vfs
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,9 @@ import (
 	"syscall"
 	"time"
 )
+
+// ErrCrashed is what files that were open before a Crash return after it.
+var ErrCrashed = errors.New("the machine has crashed since the file was opened")
 
 // Mem is a file system in memory that knows what is durable: Crash leaves what a machine may find after a loss of power. It is safe
 // for concurrent use. Times are zero.
@@ -51,42 +56,52 @@ func newFolder() *node {
 	return &node{folder: true, names: map[string]*node{}, durable: map[string]*node{}}
 }
 
-// Crash loses power: of every change of names and every file's bytes that was not synced, keep decides whether it survived, a rename
-// as a whole. All open files and locks are gone.
-func (m *Mem) Crash(keep func() bool) {
+// Crash loses power: what was not synced is gone, names and bytes, and so are open files and locks. With a random source parts of it
+// survive, as they may on a real disk: any of the changes of names, a rename as a whole, and of each file's new bytes the first few;
+// now and then all of it does, as when only the process ends.
+func (m *Mem) Crash(random *rand.Rand) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.epoch++
-	m.root.decide(keep)
-	m.root.settle(keep)
+	luck := func(n int) int { return 0 } // how many of n parts survive
+	if random != nil && random.IntN(4) == 0 {
+		luck = func(n int) int { return n }
+	} else if random != nil {
+		luck = func(n int) int { return random.IntN(n + 1) }
+	}
+	m.root.decide(luck)
+	m.root.settle(luck)
 }
 
-func (n *node) decide(keep func() bool) {
+// decide makes pending changes of names durable or forgets them.
+func (n *node) decide(luck func(int) int) {
 	for _, c := range n.pending {
-		if keep() {
+		if luck(1) == 1 {
 			c.apply()
 		}
 		c.drop()
 	}
 	for _, name := range sortedNames(n.durable) {
-		n.durable[name].decide(keep)
+		n.durable[name].decide(luck)
 	}
 }
 
 // settle makes what is durable all there is.
-func (n *node) settle(keep func() bool) {
+func (n *node) settle(luck func(int) int) {
 	n.locked = false
 	if !n.folder {
-		if string(n.data) != string(n.synced) && keep() {
-			n.synced = slices.Clone(n.data)
+		if bytes.HasPrefix(n.data, n.synced) {
+			n.synced = n.data[:len(n.synced)+luck(len(n.data)-len(n.synced))]
+		} else if luck(1) == 1 {
+			n.synced = n.data
 		}
-		n.data = slices.Clone(n.synced)
+		n.data, n.synced = slices.Clone(n.synced), slices.Clone(n.synced)
 		return
 	}
 	n.names = map[string]*node{}
 	for _, name := range sortedNames(n.durable) {
 		n.names[name] = n.durable[name]
-		n.durable[name].settle(keep)
+		n.durable[name].settle(luck)
 	}
 }
 
@@ -407,7 +422,9 @@ func (f *memFile) use(op string, write bool) error {
 	f.fs.mu.Lock()
 	var err error
 	switch {
-	case f.closed || f.epoch != f.fs.epoch:
+	case f.epoch != f.fs.epoch:
+		err = ErrCrashed
+	case f.closed:
 		err = fs.ErrClosed
 	case f.node.folder:
 		err = syscall.EISDIR

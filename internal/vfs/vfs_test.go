@@ -180,7 +180,6 @@ func kind(err error) string {
 }
 
 func TestMemCrash(t *testing.T) {
-	never, always := func() bool { return false }, func() bool { return true }
 	write := func(t *testing.T, m *vfs.Mem, name, text string, sync bool) {
 		t.Helper()
 		f, err := m.Create(name)
@@ -207,39 +206,36 @@ func TestMemCrash(t *testing.T) {
 	cases := []struct {
 		name string
 		do   func(t *testing.T, m *vfs.Mem)
-		keep func() bool
 		want map[string]string
 	}{
-		{"a file whose name was not synced is gone", func(t *testing.T, m *vfs.Mem) { write(t, m, "a", "x", true) }, never,
+		{"a file whose name was not synced is gone", func(t *testing.T, m *vfs.Mem) { write(t, m, "a", "x", true) },
 			map[string]string{"a": fs.ErrNotExist.Error()}},
-		{"a file whose bytes were not synced is empty", func(t *testing.T, m *vfs.Mem) { write(t, m, "a", "x", false); m.SyncDir("/") }, never,
+		{"a file whose bytes were not synced is empty", func(t *testing.T, m *vfs.Mem) { write(t, m, "a", "x", false); m.SyncDir("/") },
 			map[string]string{"a": ""}},
-		{"what was synced is there", func(t *testing.T, m *vfs.Mem) { write(t, m, "a", "x", true); m.SyncDir("/") }, never,
-			map[string]string{"a": "x"}},
-		{"what was not synced may be there", func(t *testing.T, m *vfs.Mem) { write(t, m, "a", "x", false) }, always,
+		{"what was synced is there", func(t *testing.T, m *vfs.Mem) { write(t, m, "a", "x", true); m.SyncDir("/") },
 			map[string]string{"a": "x"}},
 		{"a rename that was not synced did not happen", func(t *testing.T, m *vfs.Mem) {
 			write(t, m, "a", "old", true)
 			write(t, m, "tmp", "new", true)
 			m.SyncDir("/")
 			m.Rename("tmp", "a")
-		}, never, map[string]string{"a": "old", "tmp": "new"}},
+		}, map[string]string{"a": "old", "tmp": "new"}},
 		{"a removal that was not synced did not happen", func(t *testing.T, m *vfs.Mem) {
 			write(t, m, "a", "x", true)
 			m.SyncDir("/")
 			m.Remove("a")
-		}, never, map[string]string{"a": "x"}},
+		}, map[string]string{"a": "x"}},
 		{"a file in a folder whose name was not synced is gone", func(t *testing.T, m *vfs.Mem) {
 			m.MkdirAll("d")
 			write(t, m, "d/a", "x", true)
 			m.SyncDir("d")
-		}, never, map[string]string{"d/a": fs.ErrNotExist.Error()}},
+		}, map[string]string{"d/a": fs.ErrNotExist.Error()}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			m := vfs.NewMem()
 			c.do(t, m)
-			m.Crash(c.keep)
+			m.Crash(nil)
 			for name, want := range c.want {
 				if got := read(m, name); got != want {
 					t.Errorf("%s: %q, want %q", name, got, want)
@@ -247,21 +243,64 @@ func TestMemCrash(t *testing.T) {
 			}
 		})
 	}
+	t.Run("with luck", func(t *testing.T) {
+		seen := map[string]int{}
+		for seed := range uint64(500) {
+			m := vfs.NewMem()
+			write(t, m, "a", "sync", true)
+			write(t, m, "first", "1", true)
+			m.SyncDir("/")
+			f, err := m.OpenAppend("a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Write([]byte("tail"))
+			write(t, m, "second", "2", true)
+			m.Rename("first", "third")
+			m.Crash(rand.New(rand.NewPCG(seed, 0)))
+			a := read(m, "a")
+			if !strings.HasPrefix("synctail", a) || len(a) < 4 {
+				t.Fatalf("seed %d: a holds %q", seed, a)
+			}
+			names := ""
+			for _, name := range []string{"first", "second", "third"} {
+				if _, err := m.Stat(name); err == nil {
+					names += " " + name
+				}
+			}
+			seen[a]++
+			seen[names]++
+		}
+		want := []string{"sync", "synct", "syncta", "synctai", "synctail", " first", " first second", " third", " second third"}
+		for _, w := range want {
+			if seen[w] == 0 {
+				t.Errorf("%q never happened", w)
+			}
+		}
+		if len(seen) != len(want) {
+			t.Errorf("outcomes %v", seen)
+		}
+	})
 	t.Run("open files and locks end", func(t *testing.T) {
 		m := vfs.NewMem()
 		f, _ := m.Create("a")
-		if _, err := m.Lock("LOCK"); err != nil {
+		lock, err := m.Lock("LOCK")
+		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := m.Lock("LOCK"); !errors.Is(err, vfs.ErrLocked) {
 			t.Fatalf("a second lock: %v", err)
 		}
-		m.Crash(always)
-		if _, err := f.Write([]byte("x")); err == nil {
-			t.Error("a file opened before the crash can be written")
+		m.Crash(nil)
+		if _, err := f.Write([]byte("x")); !errors.Is(err, vfs.ErrCrashed) {
+			t.Errorf("writing to a file from before the crash: %v", err)
 		}
 		if _, err := m.Lock("LOCK"); err != nil {
 			t.Errorf("the lock outlived the crash: %v", err)
+		}
+		lock.Close()
+		if _, err := m.Lock("LOCK"); !errors.Is(err, vfs.ErrLocked) {
+			t.Errorf("a lock from before the crash freed the one after it: %v", err)
 		}
 	})
 }

@@ -162,8 +162,11 @@ func (j *job) life(n int) {
 }
 
 func (j *job) crash() {
-	kind := j.rng.IntN(3) // all of what was not synced is lost, nothing is, or chance decides
-	j.disk.Crash(func() bool { return kind == 0 || kind == 1 && j.rng.IntN(2) == 0 })
+	if j.rng.IntN(3) == 0 {
+		j.disk.Crash(nil)
+	} else {
+		j.disk.Crash(j.rng)
+	}
 }
 
 // damage flips a byte of a file that the newest checkpoint needs. undo puts the file back.
