@@ -231,10 +231,16 @@ func (d *Decoder) consumed(h *header) *abi.Violation {
 }
 
 func (d *Decoder) section(s *section) *abi.Violation {
-	if s.index != 0 && s.id != abi.SectionBatch && s.id != abi.SectionState {
-		return abi.Broken("index %d, not 0", s.index)
+	if s.id < abi.SectionContext || s.id > abi.SectionMerge {
+		if s.must {
+			return abi.Broken("unknown section, marked as must-understand")
+		}
+		return nil
 	}
-	if s.id != abi.SectionBatch && s.id != abi.SectionState && s.id < 64 {
+	if s.id != abi.SectionBatch && s.id != abi.SectionState {
+		if s.index != 0 {
+			return abi.Broken("index %d, not 0", s.index)
+		}
 		if d.sections&(1<<s.id) != 0 {
 			return abi.Broken("appears twice")
 		}
@@ -257,13 +263,8 @@ func (d *Decoder) section(s *section) *abi.Violation {
 		return abi.Reserved(abi.FeatureWatermarks)
 	case abi.SectionMerge:
 		return abi.Reserved(abi.FeatureMerge)
-	case abi.SectionContext, abi.SectionKeys:
-		return abi.Broken("the section belongs to frames from the host")
 	}
-	if s.must {
-		return abi.Broken("unknown section, marked as must-understand")
-	}
-	return nil
+	return abi.Broken("the section belongs to frames from the host")
 }
 
 // columnsOf reads the columns of a section and checks them against their fields. Pass says whether a column may be passed

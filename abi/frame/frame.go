@@ -81,7 +81,7 @@ func readSection(frame []byte, h *header, i int) (section, *abi.Violation) {
 
 func (s *section) at(v *abi.Violation) *abi.Violation { return v.In("%s(%d)", s.id, s.index) }
 
-// head returns the fixed part of a section followed by the nodes that it announces at nodes, which must be wanted ones.
+// head returns the fixed part of a section, size bytes.
 func (s *section) head(frame []byte, size int) ([]byte, *abi.Violation) {
 	if s.end-s.low < size {
 		return nil, abi.Broken("%d bytes, the section has %d at least", s.end-s.low, size)
