@@ -27,6 +27,7 @@ type program struct {
 	describe  []byte // instead of the entry's description
 	open      []byte // instead of the descriptor
 	request   abi.OpenRequest
+	spare     [][]byte // memories of closed instances, to be used again as they are
 	startErr  error
 	room      int // bytes for the reserved buffer, at least 256 KiB
 	openErr   error
@@ -77,7 +78,13 @@ func (p *program) Instantiate(_ context.Context, host vm.Host, config vm.Config)
 		return nil, p.startErr
 	}
 	p.instances++
-	return &fakeInstance{program: p, host: host, memory: make([]byte, reserveAt+max(p.room, 256<<10)), max: config.MemoryBytesMax}, nil
+	i := &fakeInstance{program: p, host: host, max: config.MemoryBytesMax}
+	if n := len(p.spare); n > 0 {
+		i.memory, p.spare = p.spare[n-1], p.spare[:n-1]
+	} else {
+		i.memory = make([]byte, reserveAt+max(p.room, 256<<10))
+	}
+	return i, nil
 }
 
 func (p *program) Close(context.Context) error { return nil }
@@ -102,7 +109,14 @@ const (
 
 func (i *fakeInstance) Memory() []byte  { return i.memory }
 func (i *fakeInstance) FuelUsed() int64 { return i.used }
-func (i *fakeInstance) Close()          { i.closed = true }
+
+func (i *fakeInstance) Close() {
+	if !i.closed {
+		i.closed = true
+		i.program.spare = append(i.program.spare, i.memory)
+		i.memory = nil
+	}
+}
 
 func (i *fakeInstance) Call(export vm.Export, a, b uint32, fuel int64) (uint64, error) {
 	if i.dead || i.closed {

@@ -200,12 +200,16 @@ func (s *frameState) decodeKeys(block []byte, d *abi.BoundState, rows int) ([]re
 
 // appendMapKey encodes the first n columns of a row.
 func appendMapKey(dst []byte, columns []record.Column, n, row int) []byte {
-	var indexes [abi.ColumnsMax]int
-	for i := range n {
-		indexes[i] = i
-	}
-	return record.AppendKey(dst, columns, indexes[:n], row)
+	return record.AppendKey(dst, columns, firstColumns[:n], row)
 }
+
+// firstColumns is 0, 1, 2, ...
+var firstColumns = func() (list [abi.ColumnsMax]int) {
+	for i := range list {
+		list[i] = i
+	}
+	return list
+}()
 
 // apply takes a frame of STATE sections on top of what was applied before.
 func (s *frameState) apply(data []byte) error {
