@@ -13,8 +13,7 @@
 //		}
 //	}
 //
-// Mem is a disk in memory that knows what is durable: Crash loses the bytes that were not synced and the names whose folder was
-// not, all of them or, with a random source, some of them, as a power failure does.
+// Around a vfs.Mem, which knows what is durable, it shows what a crash at any operation leaves: FailFrom, then Mem.Crash.
 //
-// Both are safe for concurrent use.
+// It is safe for concurrent use.
 package faultfs

@@ -209,6 +209,9 @@ func (m *Mem) OpenAppend(name string) (File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	_, _, at, err := m.must("open", name)
+	if err == nil && at.folder {
+		err = &fs.PathError{Op: "open", Path: name, Err: syscall.EISDIR}
+	}
 	if err != nil {
 		return nil, err
 	}

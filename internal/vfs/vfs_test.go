@@ -77,11 +77,10 @@ func (d *driver) do(c call) string {
 	switch c.op {
 	case "create", "open", "append":
 		open := map[string]func(string) (vfs.File, error){"create": d.fs.Create, "open": d.fs.Open, "append": d.fs.OpenAppend}[c.op]
-		if info, err := d.fs.Stat(from); err == nil && info.IsDir() {
-			return "a folder" // reading a folder as a file is not in the contract
-		}
 		f, err := open(from)
-		if err == nil {
+		if info, statErr := d.fs.Stat(from); err == nil && statErr == nil && info.IsDir() {
+			f.Close() // what an open folder does is not in the contract
+		} else if err == nil {
 			if d.files[c.slot] != nil {
 				d.files[c.slot].Close()
 			}
@@ -168,7 +167,7 @@ func describe(info fs.FileInfo) string {
 
 // kind reduces an error to what callers may depend on.
 func kind(err error) string {
-	for _, known := range []error{fs.ErrNotExist, fs.ErrExist, io.EOF, syscall.ENOTDIR, fs.ErrClosed} {
+	for _, known := range []error{syscall.ENOTEMPTY, fs.ErrNotExist, fs.ErrExist, io.EOF, syscall.ENOTDIR, syscall.EISDIR, fs.ErrClosed} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}
