@@ -32,6 +32,7 @@ type Numbers struct {
 	Splits   int
 	Rows     int
 	Keys     int
+	FirstKey int64
 	Step     int64
 	Disorder int64
 	Unbound  bool                               // the source says that it never ends, and idles where its rows end
@@ -50,7 +51,7 @@ func (n *Numbers) At(split, row int) Number {
 	if n.Disorder > 0 {
 		at -= r.Int64N(n.Disorder + 1)
 	}
-	return Number{Key: r.Int64N(int64(n.Keys)), Value: r.Int64N(1000), At: at}
+	return Number{Key: n.FirstKey + r.Int64N(int64(n.Keys)), Value: r.Int64N(1000), At: at}
 }
 
 // Schema implements connectors.Source.
@@ -70,7 +71,7 @@ func (n *Numbers) Enumerator(_ context.Context, state []byte) (connectors.Enumer
 	return e, nil
 }
 
-// numbersEnumerator gives the splits away in two steps.
+// numbersEnumerator gives the splits of a bounded source away in two steps.
 type numbersEnumerator struct {
 	source *Numbers
 	given  int
@@ -78,7 +79,7 @@ type numbersEnumerator struct {
 
 func (e *numbersEnumerator) Discover(context.Context) ([]connectors.Split, bool, error) {
 	end := e.source.Splits
-	if e.given == 0 {
+	if e.given == 0 && !e.source.Unbound {
 		end = (end + 1) / 2
 	}
 	var splits []connectors.Split
