@@ -222,6 +222,12 @@ func (c *Column) AppendFixed(v []byte) {
 	c.present()
 }
 
+// AppendWord is AppendFixed for a type of 8 bytes.
+func (c *Column) AppendWord(v uint64) {
+	c.Values = binary.LittleEndian.AppendUint64(c.Values, v)
+	c.present()
+}
+
 // AppendRow adds row i of a column of the same type.
 func (c *Column) AppendRow(from *Column, i int) {
 	if from.Null(i) {

@@ -16,6 +16,7 @@ const (
 	largeUnits   = chunkUnits / 4         // a larger cell has a chunk of its own
 	chunksMax    = 1 << (31 - chunkShift) // a Ref has 31 bits: 32 GiB an arena
 	recycleShare = 4                      // a chunk is searched for holes once a quarter of it is free
+	reserved     = 4                      // first units of the arena, so that small cells do not straddle cache lines; Ref 0 is in them
 )
 
 // ErrFull says that an arena has given out all that a Ref can name.
@@ -114,7 +115,7 @@ func (a *Arena) refill(n uint32) error {
 	if k := uint32(len(a.data)); k < 3 {
 		size = firstUnits << (2 * k)
 	}
-	for size < n+1 {
+	for size < n+reserved {
 		size *= 2
 	}
 	c, err := a.addChunk(size)
@@ -123,9 +124,9 @@ func (a *Arena) refill(n uint32) error {
 	}
 	a.next, a.end = c<<chunkShift, c<<chunkShift+size
 	if a.next == 0 { // Ref 0 is no cell
-		setBits(a.used[0], 0, 1)
-		a.free[0]--
-		a.next++
+		setBits(a.used[0], 0, reserved)
+		a.free[0] -= reserved
+		a.next += reserved
 	}
 	return nil
 }

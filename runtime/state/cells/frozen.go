@@ -75,7 +75,7 @@ func walkChunk(data [][]byte, used [][]uint64, c int, units func([]byte) uint32,
 	total := uint32(len(data[c]) / Unit)
 	u := uint32(0)
 	if c == 0 {
-		u = 1 // the unit that Ref 0 names
+		u = reserved
 	}
 	for u = nextBit(used[c], u, total, true); u < total; u = nextBit(used[c], u, total, true) {
 		cell := data[c][u*Unit:]

@@ -37,7 +37,7 @@ func after(p uint32) uint32 {
 	if p == segmentSlots-1 {
 		return 1
 	}
-	return p + 1
+	return (p + 1) & (segmentSlots - 1)
 }
 
 func tagOf(hash uint64) uint32 { return uint32(hash >> 32) }
@@ -55,17 +55,38 @@ type Cursor struct {
 	tag uint32
 }
 
-// Touch reads the slots where the hashes have their home, so that the misses overlap.
-func (x *Index) Touch(hashes []uint64) (sum uint64) {
+// Block is the number of hashes that FindAll takes at most: what a pass reads fits the first-level cache.
+const Block = 256
+
+// FindAll finds the first candidate of each hash, 0 where there is none. All slots are read before the first
+// is compared, so that the misses overlap.
+func (x *Index) FindAll(hashes []uint64, refs *[Block]Ref) {
 	if x.n == 0 {
-		return 0
+		clear(refs[:len(hashes)])
+		return
 	}
 	shift := 32 - x.depth
-	for _, h := range hashes {
+	var slots [Block]uint64
+	for i, h := range hashes[:min(len(hashes), Block)] {
 		tag := tagOf(h)
-		sum += x.dir[uint64(tag)>>shift][tag&(segmentSlots-1)]
+		slots[i] = x.dir[uint64(tag)>>shift][home(tag)]
 	}
-	return sum
+	for i, h := range hashes[:min(len(hashes), Block)] {
+		tag, slot := tagOf(h), slots[i]
+		if uint32(slot>>32) != tag && slot != 0 {
+			slot = x.dir[uint64(tag)>>shift].behind(tag)
+		}
+		refs[i] = Ref(slot & refMask)
+	}
+}
+
+// behind returns the first slot of a tag that is not in its home, 0 where there is none.
+func (s *segment) behind(tag uint32) uint64 {
+	for p := after(home(tag)); ; p = after(p) {
+		if slot := s[p]; slot == 0 || uint32(slot>>32) == tag {
+			return slot
+		}
+	}
 }
 
 // Find returns the first candidate of a hash, 0 where there is none.
@@ -100,8 +121,14 @@ func (x *Index) Next(c *Cursor) Ref {
 	}
 }
 
-// Set makes the ref at a cursor another one, and marks it used.
-func (c Cursor) Set(r Ref) { c.s[c.p] = uint64(c.tag)<<32 | usedBit | uint64(r) }
+// Replace makes a ref that the index holds under a hash another one.
+func (x *Index) Replace(hash uint64, from, to Ref) {
+	ref, at := x.Find(hash)
+	for ref != from {
+		ref = x.Next(&at)
+	}
+	at.s[at.p] = uint64(at.tag)<<32 | usedBit | uint64(to)
+}
 
 // Use marks the ref at a cursor as used.
 func (c Cursor) Use() { c.s[c.p] |= usedBit }

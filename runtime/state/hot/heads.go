@@ -32,7 +32,7 @@ const (
 type heads struct {
 	cells cells.Ledger
 	index cells.Index
-	refs  [block]cells.Ref
+	refs  [cells.Block]cells.Ref // of a block of keys
 }
 
 func u32(b []byte, at int) uint32        { return binary.LittleEndian.Uint32(b[at:]) }
@@ -62,23 +62,17 @@ func (t *heads) find(hash uint64, key []byte) (cells.Ref, cells.Cursor) {
 
 // resolve finds the heads of keys [from, to), at most a block, into t.refs.
 func (t *heads) resolve(keys *record.KeySet, from, to int) {
-	t.index.Touch(keys.Hash[from:to])
-	for k := from; k < to; k++ {
-		ref, at := t.index.Find(keys.Hash[k])
-		if ref != 0 {
-			at.Use()
-		}
-		t.refs[k-from] = ref
+	t.index.FindAll(keys.Hash[from:to], &t.refs)
+	if t.index.Len() == 0 {
+		return
 	}
-	var sum cells.Header
-	for _, ref := range t.refs[:to-from] {
-		if ref != 0 {
-			sum |= cells.HeaderOf(t.cells.At(ref))
-		}
+	var headers [cells.Block]cells.Header
+	for i, ref := range t.refs[:to-from] {
+		headers[i] = cells.HeaderOf(t.cells.At(ref))
 	}
 	for k := from; k < to; k++ {
 		ref := t.refs[k-from]
-		if ref != 0 && !bytes.Equal(keyOf(t.cells.At(ref)), keys.Key(k)) {
+		if ref != 0 && (headers[k-from].KeyLen() != len(keys.Key(k)) || !bytes.Equal(keyOf(t.cells.At(ref)), keys.Key(k))) {
 			t.refs[k-from], _ = t.find(keys.Hash[k], keys.Key(k))
 		}
 	}

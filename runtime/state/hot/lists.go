@@ -43,8 +43,8 @@ func (t *lists) load(keys *record.KeySet, limit int, dst *state.Cells) error {
 	t.prepare(keys.N, dst)
 	dst.Start = append(dst.Start[:0], 0)
 	rows := uint32(0)
-	for from := 0; from < keys.N; from += block {
-		to := min(from+block, keys.N)
+	for from := 0; from < keys.N; from += cells.Block {
+		to := min(from+cells.Block, keys.N)
 		t.heads.resolve(keys, from, to)
 		for i, ref := range t.heads.refs[:to-from] {
 			status := uint8(state.Absent)

@@ -2,6 +2,8 @@ package hot
 
 import (
 	"bytes"
+	"encoding/binary"
+	"slices"
 
 	"github.com/tidemill/tidemill/runtime/record"
 	"github.com/tidemill/tidemill/runtime/state"
@@ -11,17 +13,18 @@ import (
 // A value's cell is a header, the key, the row.
 const valueKeyAt = 8
 
-// block is the number of keys of a pass: their slots and headers fit the first-level cache.
-const block = 256
-
 // values is the table of a value state.
 type values struct {
 	schema
 	cells cells.Ledger
 	index cells.Index
 	count count
-	refs  [block]cells.Ref
 	row   []byte
+
+	// refs is the cells of the keys of the last load (0 where there is none), so that changes need not look for them again.
+	// Every one of them is live: who frees a cell that it may hold sets it right or empties it.
+	refs   []cells.Ref
+	loaded *record.KeySet // whose keys refs are probably for
 }
 
 func valueUnits(cell []byte) uint32 {
@@ -47,48 +50,86 @@ func (t *values) find(hash uint64, key []byte) (cells.Ref, cells.Cursor) {
 	return 0, at
 }
 
-// resolve finds the cells of keys [from, to), at most a block, into t.refs.
-func (t *values) resolve(keys *record.KeySet, from, to int) {
-	t.index.Touch(keys.Hash[from:to])
-	for k := from; k < to; k++ {
-		t.refs[k-from], _ = t.index.Find(keys.Hash[k])
+// resolve finds the cells of all keys into t.refs.
+func (t *values) resolve(keys *record.KeySet) {
+	t.loaded = keys
+	t.refs = slices.Grow(t.refs[:0], keys.N)[:keys.N]
+	if t.index.Len() == 0 {
+		clear(t.refs)
+		return
 	}
-	var sum cells.Header
-	for _, ref := range t.refs[:to-from] {
-		if ref != 0 {
-			sum |= cells.HeaderOf(t.cells.At(ref))
+	var refs [cells.Block]cells.Ref
+	var headers [cells.Block]cells.Header
+	for from := 0; from < keys.N; from += cells.Block {
+		to := min(from+cells.Block, keys.N)
+		t.index.FindAll(keys.Hash[from:to], &refs)
+		for i, ref := range refs[:to-from] {
+			headers[i] = cells.HeaderOf(t.cells.At(ref))
+		}
+		for i, ref := range refs[:to-from] {
+			if ref != 0 && !t.isKey(ref, headers[i], keys.Key(from+i)) {
+				ref, _ = t.find(keys.Hash[from+i], keys.Key(from+i))
+			}
+			t.refs[from+i] = ref
 		}
 	}
-	for k := from; k < to; k++ {
-		ref := t.refs[k-from]
-		if ref != 0 && !bytes.Equal(valueKey(t.cells.At(ref)), keys.Key(k)) {
-			t.refs[k-from], _ = t.find(keys.Hash[k], keys.Key(k))
-		}
+}
+
+// isKey says whether a cell with header h is the one of a key.
+func (t *values) isKey(ref cells.Ref, h cells.Header, key []byte) bool {
+	if h.KeyLen() != len(key) {
+		return false
 	}
+	stored := t.cells.At(ref)[valueKeyAt:]
+	if len(key) == 9 { // one integer
+		return binary.LittleEndian.Uint64(stored) == binary.LittleEndian.Uint64(key) && stored[8] == key[8]
+	}
+	return bytes.Equal(stored[:len(key)], key)
 }
 
 func (t *values) load(keys *record.KeySet, limit int, dst *state.Cells) error {
 	t.prepare(keys.N, dst)
 	dst.Start = nil
-	for from := 0; from < keys.N; from += block {
-		to := min(from+block, keys.N)
-		t.resolve(keys, from, to)
-		for i, ref := range t.refs[:to-from] {
-			if ref == 0 {
-				dst.Status[from+i] = state.Absent
-				state.AppendAbsent(dst.Columns)
-				continue
-			}
-			row := valueRow(t.cells.At(ref))
-			if len(row) > limit {
-				dst.Status[from+i] = state.Ask
-				state.AppendAbsent(dst.Columns)
-				continue
-			}
-			dst.Status[from+i] = state.Inline
-			if err := t.codec.Decode(row, dst.Columns); err != nil {
-				return err
-			}
+	t.resolve(keys)
+	if t.codec.Word() && limit >= t.codec.FixedLen() {
+		return t.loadWords(dst)
+	}
+	for k, ref := range t.refs {
+		if ref == 0 {
+			dst.Status[k] = state.Absent
+			state.AppendAbsent(dst.Columns)
+			continue
+		}
+		row := valueRow(t.cells.At(ref))
+		if len(row) > limit {
+			dst.Status[k] = state.Ask
+			state.AppendAbsent(dst.Columns)
+			continue
+		}
+		dst.Status[k] = state.Inline
+		if err := t.codec.Decode(row, dst.Columns); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadWords is load for rows of one field of 8 bytes.
+func (t *values) loadWords(dst *state.Cells) error {
+	c := &dst.Columns[0]
+	c.Values = slices.Grow(c.Values, 8*len(t.refs))
+	for k, ref := range t.refs {
+		if ref == 0 {
+			dst.Status[k] = state.Absent
+			c.AppendNull()
+			continue
+		}
+		dst.Status[k] = state.Inline
+		row := valueRow(t.cells.At(ref))
+		if word, ok := state.WordOf(row); ok {
+			c.AppendWord(word)
+		} else if err := t.codec.Decode(row, dst.Columns); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -104,33 +145,64 @@ func (t *values) get(hash uint64, key, _ []byte, dst []record.Column) (bool, err
 
 func (t *values) apply(keys *record.KeySet, c *state.Changes) error {
 	t.cells.Drain()
+	if t.loaded != keys || len(t.refs) != keys.N {
+		t.resolve(keys)
+	}
 	for i, k := range c.Key {
+		var err error
 		switch c.Op[i] {
 		case state.OpSet:
 			t.row = t.codec.Append(t.row[:0], c.Columns, i)
-			if err := t.set(keys.Hash[k], keys.Key(int(k)), t.row); err != nil {
-				return err
-			}
+			err = t.set(keys.Hash[k], keys.Key(int(k)), t.row, int(k))
 		case state.OpClear:
-			t.clear(keys.Hash[k], keys.Key(int(k)))
+			t.clear(keys.Hash[k], keys.Key(int(k)), int(k))
 		default:
-			return badOp(c.Op[i], t.space)
+			err = badOp(c.Op[i], t.space)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (t *values) set(hash uint64, key, row []byte) error {
+// known returns the cell of key k of the last key set, where t.refs knows it.
+func (t *values) known(key []byte, k int) cells.Ref {
+	if k >= len(t.refs) {
+		return 0
+	}
+	ref := t.refs[k]
+	if ref == 0 || !t.isKey(ref, cells.HeaderOf(t.cells.At(ref)), key) {
+		return 0
+	}
+	return ref
+}
+
+// moved keeps t.refs right when the cell of key k becomes another one, or none.
+func (t *values) moved(k int, from, to cells.Ref) {
+	if k < len(t.refs) && t.refs[k] == from {
+		t.refs[k] = to
+		return
+	}
+	t.refs = t.refs[:0]
+}
+
+// set makes row the value of a key, which is number k of the key set.
+func (t *values) set(hash uint64, key, row []byte, k int) error {
 	gen := t.cells.Gen()
 	h := cells.MakeHeader(len(key), len(row), gen)
 	units := cells.Units(valueKeyAt + len(key) + len(row))
-	ref, at := t.find(hash, key)
+	ref := t.known(key, k)
+	if ref == 0 {
+		ref, _ = t.find(hash, key)
+	}
 	if ref == 0 {
 		t.count.add(1, len(key)+len(row))
 		ref, err := t.put(h, units, key, row)
 		if err != nil {
 			return err
 		}
+		t.moved(k, 0, ref)
 		return t.index.Insert(hash, ref)
 	}
 	cell := t.cells.At(ref)
@@ -141,12 +213,14 @@ func (t *values) set(hash uint64, key, row []byte) error {
 	} else {
 		h |= cells.Stored
 	}
-	if oldUnits := valueUnits(cell); oldUnits != units || t.cells.Frozen(old.Gen()) {
-		moved, err := t.put(h, units, key, row)
+	oldUnits := cells.Units(valueKeyAt + len(key) + old.RowLen())
+	if oldUnits != units || t.cells.Frozen(old.Gen()) {
+		to, err := t.put(h, units, key, row)
 		if err != nil {
 			return err
 		}
-		at.Set(moved)
+		t.index.Replace(hash, ref, to)
+		t.moved(k, ref, to)
 		t.cells.Drop(ref, old, oldUnits)
 		return nil
 	}
@@ -174,7 +248,7 @@ func (t *values) put(h cells.Header, units uint32, key, row []byte) (cells.Ref, 
 	return ref, nil
 }
 
-func (t *values) clear(hash uint64, key []byte) {
+func (t *values) clear(hash uint64, key []byte, k int) {
 	ref, at := t.find(hash, key)
 	if ref == 0 {
 		return
@@ -186,6 +260,7 @@ func (t *values) clear(hash uint64, key []byte) {
 		t.cells.Deleted(key, nil)
 	}
 	t.index.Delete(at)
+	t.moved(k, ref, 0)
 	t.cells.Drop(ref, h, valueUnits(cell))
 }
 

@@ -8,16 +8,13 @@ import (
 	"github.com/tidemill/tidemill/runtime/state/cells"
 )
 
-// touchBlock is the number of changes whose memory is touched before they are made.
-const touchBlock = 256
-
 // Apply makes changes, in order; see state.Backend.ApplyTimers. A setting that is dropped because its time has been reached
 // leaves the timer that it would have replaced as it is.
 func (q *Queue) Apply(keys *record.KeySet, c *state.TimerChanges, reached [2]int64) error {
 	q.nodes.Drain()
 	q.heads.Drain()
-	for from := 0; from < len(c.Key); from += touchBlock {
-		to := min(from+touchBlock, len(c.Key))
+	for from := 0; from < len(c.Key); from += cells.Block {
+		to := min(from+cells.Block, len(c.Key))
 		q.touch(keys, c, from, to)
 		for i := from; i < to; i++ {
 			if err := q.change(keys, c, i, reached, q.hashes[i-from]); err != nil {
@@ -39,19 +36,15 @@ func (q *Queue) touch(keys *record.KeySet, c *state.TimerChanges, from, to int) 
 	if to-from < 8 {
 		return
 	}
-	q.ids.Touch(q.hashes)
-	q.found = q.found[:0]
-	for _, h := range q.hashes {
-		ref, _ := q.ids.Find(h)
-		q.found = append(q.found, ref)
-	}
+	var found [cells.Block]cells.Ref
+	q.ids.FindAll(q.hashes, &found)
 	var sum uint32
-	for _, ref := range q.found {
+	for _, ref := range found[:to-from] {
 		if ref != 0 {
 			sum += u32(q.nodes.At(ref), atHead)
 		}
 	}
-	q.found = append(q.found[:0], sum)
+	q.touched = sum
 }
 
 func tagOf(c *state.TimerChanges, i int) []byte { return c.Tags[c.TagOff[i]:c.TagOff[i+1]] }

@@ -56,7 +56,7 @@ type Queue struct {
 	declared bool
 	sub      []byte
 	hashes   []uint64
-	found    []cells.Ref // candidates of touch
+	touched  uint32 // keeps the reads of touch from being optimised away
 	stack    []cells.Ref
 	match    []cells.Ref
 }
