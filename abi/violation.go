@@ -50,6 +50,5 @@ const (
 	FeatureBroadcast  = "broadcast state"
 	FeatureWatermarks = "an operator-declared watermark"
 	FeatureTTL        = "state TTL"
-	FeatureEvolution  = "host-side schema evolution"
 	FeatureMerge      = "MERGE"
 )

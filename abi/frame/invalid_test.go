@@ -419,3 +419,105 @@ func TestNoItems(t *testing.T) {
 	_, err = goldenDecoder().Decode(place(data, 16), 16, uint32(len(data)), asked)
 	checkViolation(t, err, "1 items of 0")
 }
+
+// TestInvalidInputs has one case for each thing that can be wrong with an input frame, the reserved kinds among them.
+func TestInvalidInputs(t *testing.T) {
+	const context, keys = abi.SectionContext, abi.SectionKeys
+	for _, c := range []struct {
+		name, base string
+		damage     func(*edit)
+		want       string
+	}{
+		{"migrate", "input-end", func(e *edit) { e.put16(6, uint16(abi.KindMigrate)) }, "MIGRATE is specified but not supported"},
+		{"aggregate", "input-end", func(e *edit) { e.put16(6, uint16(abi.KindAggregate)) }, "AGGREGATE is specified but not supported"},
+		{"slot", "input-end", raw32(24, 1), "a slot above 0 is specified but not supported"},
+		{"unknown kind", "input-end", func(e *edit) { e.put16(6, 7) }, "unknown kind 7"},
+		{"unknown flags", "input-end", raw32(28, 1), "unknown flags"},
+		{"no context", "input-end", func(e *edit) { e.put16(40, 99) }, "no CONTEXT"},
+		{"context reserved", "input-end", set(context, 0, 28, 1), "reserved field"},
+		{"context too short", "input-end", raw32(52, 24), "32 at least"},
+		{"port of a callback", "input-end", set(context, 0, 24, 0), "input port 0 in kind END"},
+		{"batch in a callback", "input-batch-cut", func(e *edit) { e.put16(6, uint16(abi.KindEnd)) }, "do not go together"},
+		{"timers in a batch", "input-timers", func(e *edit) { e.put16(6, uint16(abi.KindBatch)) }, "do not go together"},
+		{"a section that must be understood", "input-end", func(e *edit) { e.put16(40, 99).put32(44, 1) }, "must-understand"},
+		{"index", "input-end", func(e *edit) { e.put16(42, 1) }, "index 1, not 0"},
+		{"no rows", "input-batch-no-columns", set(batch, 0, 0, 0), "0 rows, 1 to 4096"},
+		{"too many rows", "input-batch-no-columns", set(batch, 0, 0, 4097), "4097 rows"},
+		{"identity in an input", "input-batch-no-columns", set(batch, 0, 12, 1), "flags 0x1"},
+		{"item_of in an input", "input-batch-no-columns", set(batch, 0, 16, 96), "reserved field"},
+		{"event times without flag", "input-batch-cut", set(batch, 0, 12, 4), "event times without"},
+		{"kinds without flag", "input-batch-cut", set(batch, 0, 12, 2), "row kinds without"},
+		{"row kind", "input-batch-cut", bits(batch, 0, 24, 0, 4), "row kind 4"},
+		{"passed through", "input-batch-keyed", func(e *edit) {
+			e.put16(e.section(batch, 0)+34, 1)
+			for f := 8; f < 40; f += 4 {
+				e.node(batch, 0, 0, f, 0)
+			}
+		}, "passes nothing through"},
+		{"reserved type", "input-batch-keyed", node(batch, 0, 0, 0, uint32(abi.Time64)), "time64 is specified"},
+		{"keys of other items", "input-batch-keyed", set(keys, 0, 0, 2), "2 items, the frame has 3"},
+		{"more keys than items", "input-batch-keyed", set(keys, 0, 4, 4), "4 keys of 3 items"},
+		{"keys without items", "input-batch-keyed", set(keys, 0, 4, 3), "3 keys of which 2 have items"},
+		{"keys out of order", "input-batch-keyed", bits(keys, 0, 16, 0, 1), "first-appearance order"},
+		{"keys reserved", "input-batch-keyed", set(keys, 0, 28, 1), "reserved field"},
+		{"state out of order", "input-batch-keyed", func(e *edit) { e.put16(e.entry(states, 2)+2, 0) }, "ascending order"},
+		{"state kind", "input-batch-keyed", set(states, 0, 4, 4), "unknown state kind"},
+		{"state status", "input-batch-keyed", bits(states, 0, 16, 0, 3), "status 3"},
+		{"state reserved", "input-batch-keyed", set(states, 0, 28, 1), "reserved field"},
+		{"state of other keys", "input-batch-keyed", func(e *edit) {
+			e.field(states, 0, 0, 1).field(states, 0, 24, 1).node(states, 0, 0, 4, 1).node(states, 0, 0, 8, 0)
+		}, "1 cells, the frame has 2"},
+		{"value with start", "input-batch-keyed", set(states, 0, 20, 96), "no start array"},
+		{"start falls", "input-batch-keyed", bits(states, 2, 20, 8, 1), "start 1 of key 2"},
+		{"start does not end", "input-batch-keyed", func(e *edit) { e.b[e.at(states, 2, 20)+4] = 1; e.b[e.at(states, 2, 20)+8] = 1 }, "ends at 1 of 2"},
+		{"entries of an absent key", "input-batch-keyed", bits(states, 2, 16, 0, 0), "entries of key 0, which is not inline"},
+		{"no timers", "input-timers", set(timers, 0, 0, 0), "0 timers"},
+		{"timer key", "input-timers", bits(timers, 0, 8, 0, 1), "is not that of KEYS"},
+		{"timer domain", "input-timers", bits(timers, 0, 16, 0, 2), "domain 2"},
+		{"timer operations in an input", "input-timers", set(timers, 0, 20, 96), "reserved field"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := &edit{b: readHex(t, c.base)}
+			c.damage(e)
+			_, err := frame.DecodeInput(e.b)
+			checkViolation(t, err, c.want)
+		})
+	}
+}
+
+func TestInvalidBlocks(t *testing.T) {
+	fields := goldenBinding().States[2].Fields
+	fields[1].Nullable = true
+	for _, c := range []struct {
+		name   string
+		damage func(*edit)
+		rows   int
+		want   string
+	}{
+		{"short", func(e *edit) { e.b = e.b[:15] }, -1, "15 bytes"},
+		{"total length", raw32(12, 1<<20), -1, "total length"},
+		{"total length below its head", raw32(12, 15), -1, "total length 15"},
+		{"columns", raw32(4, 1), -1, "1 columns, declared are 2"},
+		{"nodes", raw32(8, 1), -1, "1 nodes for 2"},
+		{"nodes do not fit", raw32(12, 40), -1, "do not fit"},
+		{"rows", func(*edit) {}, 1, "2 rows where there must be 1"},
+		{"rows that cannot be", raw32(0, 1<<31), -1, "2147483648 rows"},
+		{"type", raw32(16, uint32(abi.Binary)), -1, "type binary, declared is utf8"},
+		{"passed through", func(e *edit) {
+			e.put16(18, 1)
+			for f := 24; f < 56; f += 4 {
+				e.put32(f, 0)
+			}
+		}, -1, "nothing can be passed through"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := &edit{b: readHex(t, "block-entries")}
+			c.damage(e)
+			_, _, err := frame.DecodeBlock(e.b, fields, c.rows, nil)
+			checkViolation(t, err, c.want)
+		})
+	}
+	fields[1].Nullable = false
+	_, _, err := frame.DecodeBlock(readHex(t, "block-entries"), fields, -1, nil)
+	checkViolation(t, err, "1 nulls in a column that is not nullable")
+}
