@@ -286,7 +286,7 @@ func (m *Mem) RemoveAll(name string) error {
 	return err
 }
 
-// MkdirAll makes a folder and those above it.
+// MkdirAll makes a folder and those above it, durable at once.
 func (m *Mem) MkdirAll(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -298,7 +298,8 @@ func (m *Mem) MkdirAll(name string) error {
 		next := at.names[part]
 		if next == nil {
 			next = newFolder()
-			m.change(set{at, part, next})
+			at.names[part] = next
+			at.durable[part] = next
 		}
 		if !next.folder {
 			return &fs.PathError{Op: "mkdir", Path: name, Err: syscall.ENOTDIR}
