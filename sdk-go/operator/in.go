@@ -84,14 +84,21 @@ func (c *inCore[R]) each(from, n int, keys []uint32) (int, error) {
 	cursor := &c.slot.Cursor
 	handler := c.handler
 	rows := c.rows[:n]
-	if keys != nil {
-		keys = keys[from : from+n]
-	}
-	for i := range rows {
-		cursor.Item = uint32(from + i)
-		if keys != nil {
-			cursor.Key = keys[i]
+	if keys == nil {
+		for i := range rows {
+			cursor.Item = uint32(from + i)
+			if err := handler(&rows[i]); err != nil {
+				return i, err
+			}
+			if cursor.Bytes >= cursor.BytesStop {
+				return i + 1, nil
+			}
 		}
+		return n, nil
+	}
+	keys = keys[from:][:len(rows)]
+	for i, key := range keys {
+		cursor.Item, cursor.Key = uint32(from+i), key
 		if err := handler(&rows[i]); err != nil {
 			return i, err
 		}

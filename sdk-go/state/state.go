@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/tidemill/tidemill/sdk-go/internal/abi"
 	"github.com/tidemill/tidemill/sdk-go/internal/engine"
 	"github.com/tidemill/tidemill/sdk-go/internal/frame"
 	"github.com/tidemill/tidemill/sdk-go/internal/row"
@@ -14,7 +13,7 @@ import (
 // common is what states of all kinds have.
 type common struct {
 	slot     *engine.Slot
-	id       int
+	state    uint32 // its id
 	name     string
 	prefetch map[string]bool // ports and timers; "" = all
 	buffer   []byte          // what the host answers
@@ -24,8 +23,8 @@ type common struct {
 // Options of a state's tag.
 const optionPrefetch = "prefetch"
 
-func (c *common) declare(s *engine.Slot, d engine.Declaration, prefetched bool) error {
-	c.slot, c.name = s, d.Name
+func (c *common) declare(s *engine.Slot, d engine.Declaration, id int, prefetched bool) error {
+	c.slot, c.state, c.name = s, uint32(id), d.Name
 	c.prefetch = map[string]bool{"": prefetched}
 	for option, value := range d.Options {
 		if option != optionPrefetch {
@@ -48,46 +47,18 @@ func (c *common) Prefetched(portOrTimer string) bool {
 	return c.prefetch[""] || c.prefetch[portOrTimer]
 }
 
-// The state of a cell in a frame, as the host sends it, and whether the frame changed it.
-const (
-	absent  = abi.StatusAbsent
-	present = abi.StatusInline
-	ask     = abi.StatusAsk
-	dirty   = 4
-)
-
-// reset makes n flags, copies of the host's status, or ask where the host sent nothing.
-func reset(flags []uint8, n int, section frame.Section) []uint8 {
-	if n > cap(flags) {
-		flags = make([]uint8, n, max(n, 2*cap(flags)))
-	}
-	flags = flags[:n]
-	if !section.Present() {
-		for i := range flags {
-			flags[i] = ask
-		}
-		return flags
-	}
-	copy(flags, frame.Slice[uint8](section, 16, n))
-	return flags
-}
-
-// get asks the host for a cell, or an entry of a map, of the current key. The answer is valid until the next get.
-func (c *common) get(mapKey []byte) (block frame.Section, found bool) {
+// ask asks the host for a cell, or an entry of a map, of the current key. The answer is valid until the next ask.
+func (c *common) ask(mapKey []byte) (block frame.Section, found bool) {
 	key := c.slot.Cursor.Key
-	n := c.slot.Host.StateGet(uint32(c.id), key, mapKey, c.buffer)
+	n := c.slot.Host.StateGet(c.state, key, mapKey, c.buffer)
 	if int(n) > len(c.buffer) {
 		c.buffer = frame.Aligned(int(n))
-		n = c.slot.Host.StateGet(uint32(c.id), key, mapKey, c.buffer)
+		n = c.slot.Host.StateGet(c.state, key, mapKey, c.buffer)
 	}
 	if n < 0 {
 		return frame.Section{}, false
 	}
 	return frame.Block(c.buffer), true
-}
-
-func (c *common) noKey() {
-	panic("state " + c.name + " is used where no item with a key is under way")
 }
 
 // layouts of a state's values.

@@ -10,154 +10,196 @@ import (
 )
 
 // Value is a state of one value a key.
-type Value[T any] struct{ core valueCore[T] }
-
-// Get is the value, or the zero value and false where there is none.
-func (v *Value[T]) Get() (T, bool) {
-	k := v.core.cell()
-	return v.core.cells[k], v.core.flags[k]&present != 0
+//
+// Get and Edit are small enough to be inlined into the user's code, which saves most of their cost in a module: there a call takes
+// ten nanoseconds. That is why the cells stand here and not in the core, and why the rare case goes through a func.
+type Value[T any] struct {
+	core  valueCore[T]
+	at    *engine.Cursor
+	cells []cell[T] // by key
+	asks  bool      // some cells did not come with the frame
+	load  func()    // loads the current key's cell, if it must be asked for
 }
 
-// Set sets the value. Setting an equal value is a write.
-func (v *Value[T]) Set(value T) {
-	c := &v.core
-	k := c.slot.Cursor.Key
-	if uint64(k) >= uint64(len(c.flags)) {
-		c.noKey()
+type cell[T any] struct {
+	value  T // zero where there is none
+	status uint8
+}
+
+// The status of a cell: whether it has a value, must be asked for, was changed by the frame.
+const (
+	absent  = abi.StatusAbsent
+	present = abi.StatusInline
+	ask     = abi.StatusAsk
+	dirty   = 4
+	written = present | dirty
+)
+
+// Get is the value, the zero value where there is none.
+func (v *Value[T]) Get() T {
+	if v.asks {
+		v.load()
 	}
-	c.touch(k)
-	c.flags[k] = present | dirty
-	c.cells[k] = value
-	if c.variable {
-		c.slot.Cursor.Bytes += c.layout.Own(&c.slot.Arena, unsafe.Pointer(&c.cells[k]))
+	return v.cells[v.at.Key].value
+}
+
+// Has says whether there is a value.
+func (v *Value[T]) Has() bool {
+	if v.asks {
+		v.load()
 	}
+	return v.cells[v.at.Key].status&present != 0
 }
 
 // Edit is the value for changing it in place: it counts as written, and as the zero value where there was none. The pointer is
 // valid until the handler returns. A string or byte slice put there must not come from a range over a state, and must not change
 // before the frame ends.
 func (v *Value[T]) Edit() *T {
-	c := &v.core
-	k := c.cell()
-	c.touch(k)
-	c.flags[k] = present | dirty
-	return &c.cells[k]
+	c := &v.cells[v.at.Key]
+	if v.asks {
+		v.load()
+	}
+	c.status = written
+	return &c.value
+}
+
+// Set sets the value. Setting an equal value is a write.
+func (v *Value[T]) Set(value T) {
+	c := &v.cells[v.at.Key]
+	c.value = value
+	c.status = written
+	if v.core.variable {
+		v.core.own(&c.value)
+	}
 }
 
 // Clear removes the value.
 func (v *Value[T]) Clear() {
-	c := &v.core
-	k := c.slot.Cursor.Key
-	if uint64(k) >= uint64(len(c.flags)) {
-		c.noKey()
-	}
-	c.touch(k)
-	c.flags[k] = dirty
-	c.cells[k] = c.zero
+	v.cells[v.at.Key] = cell[T]{status: dirty}
 }
 
 type valueCore[T any] struct {
 	common
+	value    *Value[T] // that this is the core of
+	changed  []uint32  // keys
+	variable bool
 	layout   *row.Layout
 	reading  *row.Reading
 	writing  *row.Writing
-	bytes    int // of a change in an answer, at most, without texts
-	variable bool
-	zero     T
-	cells    []T
-	flags    []uint8
-	changed  []uint32 // keys in the order of their first change
 }
-
-// changeBytes is what the key index and the operation of a change take.
-const changeBytes = 4 + 1
 
 func (c *valueCore[T]) Declare(s *engine.Slot, d engine.Declaration) error {
 	layout, err := valueLayout[T]()
 	if err != nil {
 		return err
 	}
-	c.layout, c.reading, c.writing = layout, layout.Exact(), layout.Plain()
-	c.bytes, c.variable = layout.Bytes+changeBytes, layout.Variable()
-	c.id = s.AddState(c)
-	return c.declare(s, d, true)
+	c.layout, c.reading, c.writing, c.variable = layout, layout.Exact(), layout.Plain(), layout.Variable()
+	c.value = (*Value[T])(unsafe.Pointer(c))
+	c.value.at, c.value.load = &s.Cursor, c.load
+	return c.declare(s, d, s.AddState(c), true)
 }
 
 func (c *valueCore[T]) Bind() abi.BindState {
 	return abi.BindState{Name: c.name, Kind: "value", Scope: abi.ScopeKey, Value: c.layout.Schema()}
 }
 
-// cell is the index of the current key, whose cell is loaded.
-func (c *valueCore[T]) cell() uint32 {
-	k := c.slot.Cursor.Key
-	if uint64(k) >= uint64(len(c.flags)) || c.flags[k] == ask {
-		c.ask(k)
+func (c *valueCore[T]) load() {
+	cell := &c.value.cells[c.value.at.Key]
+	if cell.status != ask {
+		return
 	}
-	return k
-}
-
-func (c *valueCore[T]) ask(k uint32) {
-	if uint64(k) >= uint64(len(c.flags)) {
-		c.noKey()
-	}
-	block, found := c.get(nil)
-	c.flags[k] = absent
-	if found {
-		c.flags[k] = present
+	cell.status = absent
+	if block, found := c.ask(nil); found {
+		cell.status = present
 		c.columns = block.Columns(c.columns[:0], abi.BlockSize, int(block.U32(8)))
-		c.reading.Read(c.columns, 0, 1, unsafe.Pointer(&c.cells[k]), unsafe.Sizeof(c.zero))
-		c.layout.Own(&c.slot.Arena, unsafe.Pointer(&c.cells[k]))
+		c.reading.Read(c.columns, 0, 1, unsafe.Pointer(cell), unsafe.Sizeof(*cell))
+		c.layout.Own(&c.slot.Arena, unsafe.Pointer(cell))
 	}
 }
 
-// touch notes the first change of a cell.
-func (c *valueCore[T]) touch(k uint32) {
-	if c.flags[k]&dirty == 0 {
-		c.changed = append(c.changed, k)
-		c.slot.Cursor.Bytes += c.bytes
-	}
+// own replaces the texts of a cell by copies.
+func (c *valueCore[T]) own(value *T) {
+	c.slot.Cursor.Bytes += c.layout.Own(&c.slot.Arena, unsafe.Pointer(value))
 }
 
 func (c *valueCore[T]) Load(keys int, section frame.Section) {
-	c.changed = c.changed[:0]
-	c.flags = reset(c.flags, keys, section)
-	if keys > len(c.cells) {
-		c.cells = make([]T, max(keys, 2*len(c.cells)))
+	v := c.value
+	if keys > cap(v.cells) {
+		v.cells = make([]cell[T], max(keys, 2*cap(v.cells)))
+		c.changed = make([]uint32, cap(v.cells))
 	}
-	cells := c.cells[:keys]
-	if !section.Present() {
-		clear(cells)
+	v.cells = v.cells[:keys]
+	v.asks = !section.Present() && keys > 0
+	cells := v.cells
+	if keys == 0 {
+		return
+	}
+	if v.asks {
+		for i := range cells {
+			cells[i] = cell[T]{status: ask}
+		}
 		return
 	}
 	c.columns = section.Columns(c.columns[:0], abi.StateSize, int(section.U32(12)))
-	c.reading.Read(c.columns, 0, keys, unsafe.Pointer(unsafe.SliceData(cells)), unsafe.Sizeof(c.zero))
-	for i, f := range c.flags {
-		if f != present {
-			cells[i] = c.zero
+	c.reading.Read(c.columns, 0, keys, unsafe.Pointer(unsafe.SliceData(cells)), unsafe.Sizeof(cells[0]))
+	for i, status := range frame.Slice[uint8](section, 16, len(cells)) {
+		cells[i].status = status
+		if status == present {
+			continue
+		}
+		cells[i] = cell[T]{status: status}
+		if status == ask {
+			v.asks = true
 		}
 	}
 }
 
 func (c *valueCore[T]) Flush(b *frame.Builder) {
-	n := len(c.changed)
+	cells := c.value.cells
+	changed, n, clears := c.changed[:len(cells)], 0, 0
+	for i := range cells {
+		if status := cells[i].status; status >= dirty {
+			changed[n] = uint32(i)
+			n++
+			if status == dirty {
+				clears++
+			}
+		}
+	}
 	if n == 0 {
 		return
 	}
 	columns := len(c.writing.Schema)
-	head := b.Open(abi.SectionState, c.id, abi.StateSize, columns)
+	head := b.Open(abi.SectionState, int(c.state), abi.StateSize, columns)
 	b.PutU32(head, uint32(n))
 	b.PutU32(head+4, uint32(abi.StateValue))
 	b.PutU32(head+8, uint32(columns))
 	b.PutU32(head+12, uint32(columns))
-	copy(frame.Array[uint32](b, head+16, n), c.changed)
+	copy(frame.Array[uint32](b, head+16, n), changed)
 	ops := frame.Array[uint8](b, head+20, n)
-	for i, k := range c.changed {
-		ops[i] = abi.OpSet
-		if c.flags[k]&present == 0 {
-			ops[i] = abi.OpClear
+	fill(ops, abi.OpSet)
+	rows := row.Rows{At: unsafe.Pointer(unsafe.SliceData(cells)), Size: unsafe.Sizeof(cells[0]), N: n}
+	if n < len(cells) {
+		rows.Index = changed[:n]
+	}
+	if clears > 0 {
+		for i, k := range changed[:n] {
+			if cells[k].status == dirty {
+				ops[i] = abi.OpClear
+			}
 		}
 	}
-	rows := row.Rows{At: unsafe.Pointer(unsafe.SliceData(c.cells)), Size: unsafe.Sizeof(c.zero), N: n, Index: c.changed}
 	c.writing.Write(b, head+abi.StateSize, rows)
 	b.Close()
+}
+
+// fill sets all bytes, by copies of doubling length, which take the place of a loop in a module.
+func fill(b []uint8, v uint8) {
+	if len(b) == 0 {
+		return
+	}
+	b[0] = v
+	for n := 1; n < len(b); n *= 2 {
+		copy(b[n:], b[:n])
+	}
 }

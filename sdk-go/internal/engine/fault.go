@@ -20,6 +20,9 @@ func (s *Slot) guard() {
 		return
 	}
 	message := panicMessage(p)
+	if _, bounds := p.(runtime.Error); bounds && s.Cursor.Key == NoKey && strings.Contains(message, "["+strconv.Itoa(NoKey)+"]") {
+		message = "a state is used where no item with a key is under way"
+	}
 	s.fault = fault{[]byte(message[:min(len(message), abi.ErrorMessageBytes)]), []byte(userPlace())}
 	s.Cursor.message = address(unsafe.Pointer(unsafe.SliceData(s.fault.message)))
 	s.Cursor.messageLen = uint32(len(s.fault.message))

@@ -159,28 +159,32 @@ func (s *Slot) Process(data []byte) []byte {
 	if err := s.Frame.Read(data, len(s.states)); err != nil {
 		return s.fail(abi.ErrorCodeUnexpected, abi.ItemNone, err)
 	}
-	items := s.Frame.Items()
+	items, bytesMax := s.Frame.Items(), s.Request.Limits.FrameBytes
 	for limit := items; ; {
 		s.begin(data)
 		done, err := s.run(limit)
 		if err != nil {
 			return s.fail(abi.ErrorCodeUser, s.Cursor.Item, err)
 		}
-		if s.Cursor.Bytes <= s.Request.Limits.FrameBytes {
-			return s.finish(done, items)
+		if s.Cursor.Bytes <= bytesMax {
+			if answer := s.finish(done, items); len(answer) <= bytesMax {
+				return answer
+			}
 		}
-		// The last item alone went over the limit. What it did cannot be taken back one by one, so the items before it run
-		// again without it, and the host sends it again as the first of a frame.
-		if done <= 1 || s.applied {
-			return s.fail(abi.ErrorCodeLimit, s.Cursor.Item, s.overLimit())
+		// Frames end well before the limit, but one item can go past it. What it did cannot be taken back by itself, so fewer
+		// items run again. Where changes went to the host already, the host must start over, with single items.
+		switch {
+		case done <= 1:
+			return s.fail(abi.ErrorCodeLimit, s.Cursor.Item, errOverLimit(bytesMax))
+		case s.applied:
+			return s.fail(abi.ErrorCodeLimit, abi.ItemNone, errOverLimit(bytesMax))
 		}
-		limit = done - 1
+		limit = done / 2
 	}
 }
 
-func (s *Slot) overLimit() error {
-	return errors.New("one item made an answer of " + strconv.Itoa(s.Cursor.Bytes) + " bytes; frame_bytes allows " +
-		strconv.Itoa(s.Request.Limits.FrameBytes))
+func errOverLimit(bytesMax int) error {
+	return errors.New("the answer to one item is larger than frame_bytes (" + strconv.Itoa(bytesMax) + ")")
 }
 
 func (s *Slot) begin(data []byte) {

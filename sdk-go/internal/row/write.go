@@ -176,19 +176,27 @@ func (f *Field) writeValues(b *frame.Builder, node int, rows *Rows) {
 	}
 }
 
+// gather copies the values of a field, four at a time: in a module a turn of a loop costs more than a copy.
 func gather[T any](to unsafe.Pointer, rows *Rows, at uintptr) {
 	out := unsafe.Slice((*T)(to), rows.N)
-	from := unsafe.Add(rows.At, at)
+	from, size := unsafe.Add(rows.At, at), rows.Size
 	if rows.Index != nil {
 		for i, r := range rows.Index[:len(out)] {
-			out[i] = *(*T)(unsafe.Add(from, uintptr(r)*rows.Size))
+			out[i] = *(*T)(unsafe.Add(from, uintptr(r)*size))
 		}
 		return
 	}
 	offset := uintptr(0)
+	for ; len(out) >= 4; out = out[4:] {
+		out[0] = *(*T)(unsafe.Add(from, offset))
+		out[1] = *(*T)(unsafe.Add(from, offset+size))
+		out[2] = *(*T)(unsafe.Add(from, offset+2*size))
+		out[3] = *(*T)(unsafe.Add(from, offset+3*size))
+		offset += 4 * size
+	}
 	for i := range out {
 		out[i] = *(*T)(unsafe.Add(from, offset))
-		offset += rows.Size
+		offset += size
 	}
 }
 
