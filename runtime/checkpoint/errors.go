@@ -2,11 +2,11 @@ package checkpoint
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"syscall"
 
 	"github.com/tidemill/tidemill/internal/errcode"
+	"github.com/tidemill/tidemill/runtime/checkpoint/segment"
 )
 
 // The codes of this package and of its stores.
@@ -14,35 +14,14 @@ var (
 	ErrWrite    = errcode.New("TM-CKPT-001", errcode.Environment, "a checkpoint cannot be written")
 	ErrRead     = errcode.New("TM-CKPT-002", errcode.Environment, "a checkpoint cannot be read")
 	ErrInUse    = errcode.New("TM-CKPT-003", errcode.Environment, "another process uses the checkpoint store")
-	ErrDamaged  = errcode.New("TM-CKPT-004", errcode.Environment, "a file of the checkpoint store is damaged")
-	ErrNewer    = errcode.New("TM-CKPT-005", errcode.Invalid, "the checkpoint store was written by a newer version")
+	ErrDamaged  = segment.ErrDamaged
+	ErrNewer    = segment.ErrNewer
 	ErrOtherJob = errcode.New("TM-CKPT-006", errcode.Invalid, "the checkpoint is of another job, plan or max parallelism")
 	ErrNoneLeft = errcode.New("TM-CKPT-007", errcode.Environment, "no checkpoint of the store is whole")
 	ErrFailed   = errcode.New("TM-CKPT-008", errcode.Failed, "a checkpoint failed")
-	ErrLimit    = errcode.New("TM-CKPT-009", errcode.Failed, "a checkpoint exceeds a limit")
+	ErrLimit    = segment.ErrLimit
 	ErrUnknown  = errcode.New("TM-CKPT-010", errcode.Invalid, "the checkpoint store has nothing of that name")
 )
-
-// Damage is one thing that is wrong with one file of a store. As an error it is the cause of an ErrDamaged.
-type Damage struct {
-	File   string // name in the store
-	Offset int64  // first byte of the smallest checked part that is wrong; -1 where the whole file is meant
-	What   string // what is wrong, without a full stop
-}
-
-// Error formats as "file, byte N: what".
-func (d *Damage) Error() string {
-	if d.Offset < 0 {
-		return d.File + ": " + d.What
-	}
-	return fmt.Sprintf("%s, byte %d: %s", d.File, d.Offset, d.What)
-}
-
-func damaged(file string, offset int64, format string, args ...any) error {
-	d := &Damage{File: file, Offset: offset, What: fmt.Sprintf(format, args...)}
-	return ErrDamaged.Errorf("the file is damaged").Because(d).
-		Do("`tidemill checkpoint verify` lists every damaged file; `tidemill run` goes on from the newest whole checkpoint")
-}
 
 // WriteError codes a failed write to a store, with a hint that fits the cause. An error that is coded already is returned as it is.
 func WriteError(place string, err error) error {

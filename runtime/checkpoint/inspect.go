@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/zeebo/xxh3"
 
+	"github.com/tidemill/tidemill/runtime/checkpoint/segment"
 	"github.com/tidemill/tidemill/runtime/state"
 )
 
@@ -43,7 +45,7 @@ func Find(view View, checkpoint uint64) (*Manifest, error) {
 		case checkpoint == 0 && v.Manifest != nil, checkpoint == v.Checkpoint && v.Manifest != nil:
 			return v.Manifest, nil
 		case checkpoint == v.Checkpoint:
-			return nil, damaged(v.Damage[0].File, v.Damage[0].Offset, "%s", v.Damage[0].What)
+			return nil, segment.Damaged(v.Damage[0].File, v.Damage[0].Offset, "%s", v.Damage[0].What)
 		}
 	}
 	if checkpoint == 0 {
@@ -115,7 +117,7 @@ func scanChain(view View, chain []Segment, filter Filter, visit func(e state.Ent
 	return nil
 }
 
-func scanSegment(r *SegmentReader, filter Filter, seq *uint64, visit func(e state.Entry, seq uint64) error) error {
+func scanSegment(r *segment.Reader, filter Filter, seq *uint64, visit func(e state.Entry, seq uint64) error) error {
 	for {
 		e, err := r.Next()
 		if err == io.EOF {
@@ -143,9 +145,9 @@ type liveness struct {
 
 func (l *liveness) hash(e *state.Entry, sub []byte) xxh3.Uint128 {
 	l.buf = append(l.buf[:0], byte(e.Space.Kind))
-	l.buf = appendString(l.buf, e.Space.Name)
-	l.buf = appendString(l.buf, string(e.Key))
-	l.buf = append(l.buf, sub...)
+	l.buf = binary.AppendUvarint(l.buf, uint64(len(e.Space.Name)))
+	l.buf = binary.AppendUvarint(append(l.buf, e.Space.Name...), uint64(len(e.Key)))
+	l.buf = append(append(l.buf, e.Key...), sub...)
 	return xxh3.Hash128(l.buf)
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/connectors"
+	"github.com/tidemill/tidemill/runtime/checkpoint/segment"
 	"github.com/tidemill/tidemill/runtime/record"
 )
 
@@ -81,17 +82,12 @@ type Writer struct {
 	State   []byte `json:"state"`
 }
 
-// Segment names a durable segment file.
-type Segment struct {
-	File       string `json:"file"`
-	Node       string `json:"node"`
-	Groups     [2]int `json:"groups"` // key groups [first, end)
-	Checkpoint uint64 `json:"checkpoint"`
-	Base       bool   `json:"base"`
-	Bytes      int64  `json:"bytes"`
-	Entries    int64  `json:"entries"`
-	XXH3       string `json:"xxh3"` // XXH3-128 of the whole file, hex
-}
+// What package segment defines and this package's functions speak of.
+type (
+	Segment   = segment.Ref    // names a durable segment file
+	SegmentOf = segment.Of     // what a segment holds
+	Damage    = segment.Damage // one thing that is wrong with one file of a store
+)
 
 // Chain returns the segments that hold state of a node's key groups in [groups[0], groups[1]), oldest first. A segment may hold
 // other groups besides: whoever reads it passes them over.

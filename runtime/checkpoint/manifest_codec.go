@@ -10,6 +10,8 @@ import (
 	"strconv"
 
 	"github.com/zeebo/xxh3"
+
+	"github.com/tidemill/tidemill/runtime/checkpoint/segment"
 )
 
 // A manifest at rest is text:
@@ -75,34 +77,34 @@ func DecodeManifest(file string, content []byte) (*Manifest, error) {
 	end := bytes.IndexByte(content, '\n') + 1
 	version, ok := parseManifestHead(string(content[:end]))
 	if !ok {
-		return nil, damaged(file, 0, "the first line is not that of a manifest")
+		return nil, segment.Damaged(file, 0, "the first line is not that of a manifest")
 	}
 	if version != ManifestVersion {
-		return nil, newer(file, version, ManifestVersion)
+		return nil, segment.Newer(file, version, ManifestVersion)
 	}
 	body := len(content) - trailerBytes
 	if body < end {
-		return nil, damaged(file, int64(len(content)), "the file ends too early")
+		return nil, segment.Damaged(file, int64(len(content)), "the file ends too early")
 	}
 	sum := sha256.Sum256(content[:body])
 	if string(content[body:]) != manifestTrailer+hex.EncodeToString(sum[:])+"\n" {
-		return nil, damaged(file, -1, "the checksum in its last line does not fit its bytes")
+		return nil, segment.Damaged(file, -1, "the checksum in its last line does not fit its bytes")
 	}
 	m := new(Manifest)
 	decoder := json.NewDecoder(bytes.NewReader(content[end:body]))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(m); err != nil {
-		return nil, damaged(file, int64(end), "its JSON cannot be read: %v", err)
+		return nil, segment.Damaged(file, int64(end), "its JSON cannot be read: %v", err)
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		return nil, damaged(file, int64(end), "there is more after its JSON")
+		return nil, segment.Damaged(file, int64(end), "there is more after its JSON")
 	}
 	m.normalize()
 	if err := m.check(); err != nil {
-		return nil, damaged(file, int64(end), "%v", err)
+		return nil, segment.Damaged(file, int64(end), "%v", err)
 	}
 	if want := ManifestName(m.Checkpoint); file != want {
-		return nil, damaged(file, -1, "it is the manifest of checkpoint %d and belongs into %s", m.Checkpoint, want)
+		return nil, segment.Damaged(file, -1, "it is the manifest of checkpoint %d and belongs into %s", m.Checkpoint, want)
 	}
 	return m, nil
 }
@@ -115,9 +117,4 @@ func parseManifestHead(line string) (version int, ok bool) {
 	digits, _, _ := bytes.Cut([]byte(line[len(manifestMagic):]), []byte(" "))
 	version, err := strconv.Atoi(string(digits))
 	return version, err == nil && version > 0 && manifestHead(version) == line
-}
-
-func newer(file string, version, known int) error {
-	return ErrNewer.Errorf("%s has format %d, this build reads up to %d", file, version, known).At("%s", file).
-		Do("use the newer tidemill that wrote this store, or another checkpoint.store")
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -16,8 +18,39 @@ import (
 
 	"github.com/tidemill/tidemill/connectors"
 	"github.com/tidemill/tidemill/internal/errcode"
+	"github.com/tidemill/tidemill/runtime/checkpoint/segment"
 	"github.com/tidemill/tidemill/runtime/record"
 )
+
+var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
+
+// golden compares with a file of testdata, or writes it.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *rewrite {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s has changed: a change of the format needs a new version (-rewrite writes the file)\ngot:  %q\nwant: %q", path, got, want)
+	}
+}
+
+// damageOf returns what an error says is damaged; it fails the test for any other outcome.
+func damageOf(t testing.TB, what string, err error) *Damage {
+	t.Helper()
+	var d *Damage
+	if !errcode.Is(err, ErrDamaged) || !errors.As(err, &d) {
+		t.Fatalf("%s: %v, want %s", what, err, ErrDamaged.ID)
+	}
+	return d
+}
 
 func testManifest() *Manifest {
 	return &Manifest{
@@ -220,7 +253,7 @@ func TestNames(t *testing.T) {
 	}
 	names := map[string]string{}
 	for _, node := range []string{"a", "A", "a.b", "a_b", "a-b", "ä", "", strings.Repeat("x", 64), strings.Repeat("x", 65), "a/b", "~61"} {
-		name := SegmentName(1, node, [2]int{0, 1})
+		name := segment.Name(1, node, [2]int{0, 1})
 		if other, twice := names[strings.ToLower(name)]; twice {
 			t.Errorf("nodes %q and %q share the file %s", node, other, name)
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tidemill/tidemill/internal/errcode"
+	"github.com/tidemill/tidemill/runtime/checkpoint/segment"
 )
 
 // Identity is what a job must have in common with a checkpoint to go on from it.
@@ -177,7 +178,7 @@ func whole(store View, id uint64) (m *Manifest, digest string, damage []Damage, 
 		return m, digest, damage, nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		err = damaged(ManifestName(id), -1, "it is missing")
+		err = segment.Damaged(ManifestName(id), -1, "it is missing")
 	}
 	damage, err = addDamage(nil, err)
 	return nil, "", damage, err
@@ -198,7 +199,7 @@ func readSegment(store View, s Segment) error {
 	return drain(r)
 }
 
-func drain(r *SegmentReader) error {
+func drain(r *segment.Reader) error {
 	for {
 		if _, err := r.Next(); err == io.EOF {
 			return nil

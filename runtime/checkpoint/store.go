@@ -8,8 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/zeebo/xxh3"
-
+	"github.com/tidemill/tidemill/runtime/checkpoint/segment"
 	"github.com/tidemill/tidemill/runtime/state"
 )
 
@@ -30,7 +29,7 @@ type File struct {
 	Bytes int64
 }
 
-// Content is an open file. One goroutine uses it.
+// Content is an open file. One goroutine uses it. Errors are io.EOF or coded.
 type Content interface {
 	io.Reader
 	io.Closer
@@ -83,7 +82,6 @@ const (
 	manifestPrefix = "chk-"
 	manifestSuffix = ".manifest"
 	asideSuffix    = ".aside"
-	segmentPrefix  = "seg-"
 	// TemporaryPrefix begins the name of every unfinished file.
 	TemporaryPrefix = ".tmp-"
 	// LockName is the name of the empty file that a process locks.
@@ -100,24 +98,6 @@ func AsideName(manifest string) string {
 	return strings.TrimSuffix(manifest, manifestSuffix) + asideSuffix
 }
 
-// nodeBytesMax is how much of a node's name a file name shows; a longer name is replaced by its hash.
-const nodeBytesMax = 64
-
-// SegmentName is the file name of a segment. Names of nodes that could collide or not be written in a file system that ignores
-// case are replaced by their hash.
-func SegmentName(checkpoint uint64, node string, groups [2]int) string {
-	plain := len(node) <= nodeBytesMax && node != ""
-	for i := 0; i < len(node) && plain; i++ {
-		c := node[i]
-		plain = c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-'
-	}
-	if !plain {
-		sum := xxh3.HashString128(node).Bytes()
-		node = fmt.Sprintf("~%x", sum)
-	}
-	return fmt.Sprintf("%s%08d-%s-%d-%d", segmentPrefix, checkpoint, node, groups[0], groups[1])
-}
-
 // ParseName takes a file name apart; ok is false for files that are not the store's.
 func ParseName(file string) (name Name, ok bool) {
 	switch {
@@ -125,8 +105,8 @@ func ParseName(file string) (name Name, ok bool) {
 		return Name{Kind: FileLock}, true
 	case strings.HasPrefix(file, TemporaryPrefix):
 		return Name{Kind: FileTemporary}, true
-	case strings.HasPrefix(file, segmentPrefix):
-		id, rest, _ := strings.Cut(file[len(segmentPrefix):], "-")
+	case strings.HasPrefix(file, segment.Prefix):
+		id, rest, _ := strings.Cut(file[len(segment.Prefix):], "-")
 		name = Name{Kind: FileSegment, Checkpoint: parseID(id)}
 		return name, name.Checkpoint != 0 && rest != ""
 	case strings.HasPrefix(file, manifestPrefix):
@@ -181,44 +161,31 @@ func readAll(from View, file string) ([]byte, error) {
 	}
 	defer f.Close()
 	if f.Bytes() > ManifestBytesMax {
-		return nil, damaged(file, -1, "it has %d bytes, a manifest has at most %d", f.Bytes(), ManifestBytesMax)
+		return nil, segment.Damaged(file, -1, "it has %d bytes, a manifest has at most %d", f.Bytes(), ManifestBytesMax)
 	}
-	content, err := io.ReadAll(io.LimitReader(f, ManifestBytesMax+1))
-	if err != nil {
-		return nil, ReadError(from.Place(file), err)
-	}
-	return content, nil
-}
-
-// SegmentOf says what a segment holds; it is also the meta block at rest.
-type SegmentOf struct {
-	Checkpoint     uint64 `json:"checkpoint"`
-	Node           string `json:"node"`
-	Groups         [2]int `json:"groups"`
-	MaxParallelism int    `json:"max_parallelism"`
-	Base           bool   `json:"base"`
+	return io.ReadAll(io.LimitReader(f, ManifestBytesMax+1))
 }
 
 // WriteSegment writes what fill hands over (usually state.Frozen.Write) to a segment of its own and makes that durable. Where there
 // is no entry there is no file, and the result is nil. It may run beside others for other segments.
 func WriteSegment(to Store, of SegmentOf, fill func(state.Writer) error) (*Segment, error) {
-	lazy := &lazyFile{store: to, name: SegmentName(of.Checkpoint, of.Node, of.Groups)}
+	lazy := &lazyFile{store: to, name: segment.Name(of.Checkpoint, of.Node, of.Groups)}
 	defer lazy.abort()
-	w, err := NewSegmentWriter(lazy, of)
+	w, err := segment.NewWriter(lazy, of)
 	if err != nil {
 		return nil, err
 	}
 	if err := fill(w); err != nil {
 		return nil, err
 	}
-	segment, err := w.Finish()
-	if err != nil || segment == nil {
+	s, err := w.Finish()
+	if err != nil || s == nil {
 		return nil, err
 	}
 	if err := lazy.file.Commit(); err != nil {
 		return nil, err
 	}
-	return segment, nil
+	return s, nil
 }
 
 // lazyFile creates a segment file with its first byte.
@@ -246,26 +213,15 @@ func (l *lazyFile) abort() {
 }
 
 // OpenSegment opens a segment that a manifest names. The caller closes it.
-func OpenSegment(from View, s Segment) (*SegmentReader, error) {
+func OpenSegment(from View, s Segment) (*segment.Reader, error) {
 	f, err := from.Open(s.File)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, damaged(s.File, -1, "it is missing")
+		return nil, segment.Damaged(s.File, -1, "it is missing")
 	}
 	if err != nil {
 		return nil, err
 	}
-	if f.Bytes() != s.Bytes {
-		f.Close()
-		return nil, damaged(s.File, min(f.Bytes(), s.Bytes), "it has %d bytes instead of %d", f.Bytes(), s.Bytes)
-	}
-	r, err := NewSegmentReader(s.File, f)
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	r.expect = &s
-	r.closer = f
-	return r, nil
+	return segment.Open(s, f, f.Bytes())
 }
 
 // RestoreState adds the state of a node's key groups to a back-end, which has not been declared yet: the whole chain, oldest first.

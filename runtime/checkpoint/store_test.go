@@ -15,6 +15,7 @@ import (
 	"github.com/tidemill/tidemill/internal/errcode"
 	"github.com/tidemill/tidemill/internal/vfs"
 	"github.com/tidemill/tidemill/runtime/checkpoint"
+	"github.com/tidemill/tidemill/runtime/checkpoint/segment"
 	"github.com/tidemill/tidemill/runtime/checkpoint/store/dir"
 	"github.com/tidemill/tidemill/runtime/record"
 	"github.com/tidemill/tidemill/runtime/state"
@@ -428,7 +429,7 @@ func TestVerifyNotes(t *testing.T) {
 	os.Mkdir(filepath.Join(h.path, "folder"), 0o755)
 	var loose bytes.Buffer
 	of := checkpoint.SegmentOf{Checkpoint: 4, Node: "delays", Groups: halves[0], MaxParallelism: modelGroups}
-	w, err := checkpoint.NewSegmentWriter(&loose, of)
+	w, err := segment.NewWriter(&loose, of)
 	if err != nil {
 		t.Fatal(err)
 	}

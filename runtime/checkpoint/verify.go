@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+
+	"github.com/tidemill/tidemill/runtime/checkpoint/segment"
 )
 
 // Report is the outcome of Verify.
@@ -195,9 +197,9 @@ func (v *verifier) loose(file string) error {
 	if err != nil {
 		return err
 	}
-	defer content.Close()
-	r, err := NewSegmentReader(file, content)
+	r, err := segment.NewReader(file, content, content.Bytes())
 	if err == nil {
+		defer r.Close()
 		err = drain(r)
 	}
 	found, err := addDamage(nil, err)

@@ -78,15 +78,26 @@ func (v *View) Open(file string) (checkpoint.Content, error) {
 		f.Close()
 		return nil, checkpoint.ReadError(v.Place(file), err)
 	}
-	return content{f, info.Size()}, nil
+	return &content{f, info.Size(), v.Place(file)}, nil
 }
 
+// content is an open file.
 type content struct {
-	vfs.File
+	file  vfs.File
 	bytes int64
+	path  string
 }
 
-func (c content) Bytes() int64 { return c.bytes }
+func (c *content) Bytes() int64 { return c.bytes }
+func (c *content) Close() error { return c.file.Close() }
+
+func (c *content) Read(p []byte) (int, error) {
+	n, err := c.file.Read(p)
+	if err != nil && err != io.EOF {
+		err = checkpoint.ReadError(c.path, err)
+	}
+	return n, err
+}
 
 // Store is a folder of checkpoints taken for this process. It is safe for concurrent use.
 type Store struct {

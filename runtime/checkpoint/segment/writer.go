@@ -1,4 +1,4 @@
-package checkpoint
+package segment
 
 import (
 	"encoding/binary"
@@ -12,11 +12,11 @@ import (
 	"github.com/tidemill/tidemill/runtime/state"
 )
 
-// SegmentWriter writes one segment. It is a state.Writer, holds one block (64 KiB, more for greater entries) and writes nothing
+// Writer writes one segment. It is a state.Writer, holds one block (64 KiB, more for greater entries) and writes nothing
 // before the first entry. One goroutine uses it.
-type SegmentWriter struct {
+type Writer struct {
 	to     io.Writer
-	of     SegmentOf
+	of     Of
 	spaces []state.Space
 	space  int // of the entries that come, -1 before Begin
 
@@ -30,16 +30,16 @@ type SegmentWriter struct {
 	entries  int64
 }
 
-// NewSegmentWriter starts a segment.
-func NewSegmentWriter(to io.Writer, of SegmentOf) (*SegmentWriter, error) {
+// NewWriter starts a segment.
+func NewWriter(to io.Writer, of Of) (*Writer, error) {
 	if of.Checkpoint == 0 || of.Groups[0] < 0 || of.Groups[0] >= of.Groups[1] || of.Groups[1] > of.MaxParallelism {
 		return nil, fmt.Errorf("starting a segment: checkpoint %d, key groups %v of %d", of.Checkpoint, of.Groups, of.MaxParallelism)
 	}
-	return &SegmentWriter{to: to, of: of, space: -1, block: make([]byte, 0, blockBytes+blockBytes/8)}, nil
+	return &Writer{to: to, of: of, space: -1, block: make([]byte, 0, blockBytes+blockBytes/8)}, nil
 }
 
 // Begin starts a run of entries of a space; a space may come again.
-func (w *SegmentWriter) Begin(space state.Space) error {
+func (w *Writer) Begin(space state.Space) error {
 	index := -1
 	for i := range w.spaces {
 		if w.spaces[i].Kind == space.Kind && w.spaces[i].Name == space.Name {
@@ -69,12 +69,12 @@ func (w *SegmentWriter) Begin(space state.Space) error {
 }
 
 // Put adds an entry.
-func (w *SegmentWriter) Put(key, sub, value []byte) error { return w.add(key, sub, value, 0) }
+func (w *Writer) Put(key, sub, value []byte) error { return w.add(key, sub, value, 0) }
 
 // Delete adds the end of an entry, or of all entries of the key.
-func (w *SegmentWriter) Delete(key, sub []byte) error { return w.add(key, sub, nil, 1) }
+func (w *Writer) Delete(key, sub []byte) error { return w.add(key, sub, nil, 1) }
 
-func (w *SegmentWriter) add(key, sub, value []byte, deleted uint64) error {
+func (w *Writer) add(key, sub, value []byte, deleted uint64) error {
 	if w.space < 0 {
 		return fmt.Errorf("an entry comes before its state")
 	}
@@ -116,7 +116,7 @@ func (w *SegmentWriter) add(key, sub, value []byte, deleted uint64) error {
 }
 
 // flush writes the block of entries.
-func (w *SegmentWriter) flush() error {
+func (w *Writer) flush() error {
 	if w.inBlock == 0 {
 		return nil
 	}
@@ -129,10 +129,10 @@ func (w *SegmentWriter) flush() error {
 }
 
 // preamble writes what has to come before a block of entries: header and meta once, and the space where it is new.
-func (w *SegmentWriter) preamble() error {
+func (w *Writer) preamble() error {
 	b := w.scratch[:0]
 	if w.written == 0 {
-		b = appendHeader(b, SegmentVersion)
+		b = appendHeader(b, Version)
 		meta, err := json.Marshal(w.of)
 		if err != nil {
 			return err
@@ -153,7 +153,7 @@ func (w *SegmentWriter) preamble() error {
 	return w.write(b)
 }
 
-func (w *SegmentWriter) write(b []byte) error {
+func (w *Writer) write(b []byte) error {
 	if _, err := w.to.Write(b); err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (w *SegmentWriter) write(b []byte) error {
 
 // Finish writes what is left and returns the segment as a manifest names it, or nil where there was no entry and nothing has been
 // written.
-func (w *SegmentWriter) Finish() (*Segment, error) {
+func (w *Writer) Finish() (*Ref, error) {
 	if w.entries == 0 {
 		return nil, nil
 	}
@@ -174,8 +174,8 @@ func (w *SegmentWriter) Finish() (*Segment, error) {
 	if err := w.write(appendEnd(w.scratch[:0], w.entries, w.written, w.total.Sum128())); err != nil {
 		return nil, err
 	}
-	return &Segment{
-		File: SegmentName(w.of.Checkpoint, w.of.Node, w.of.Groups), Node: w.of.Node, Groups: w.of.Groups,
+	return &Ref{
+		File: Name(w.of.Checkpoint, w.of.Node, w.of.Groups), Node: w.of.Node, Groups: w.of.Groups,
 		Checkpoint: w.of.Checkpoint, Base: w.of.Base, Bytes: w.written, Entries: w.entries, XXH3: hashString(w.total.Sum128()),
 	}, nil
 }

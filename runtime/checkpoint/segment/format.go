@@ -1,4 +1,4 @@
-package checkpoint
+package segment
 
 import (
 	"encoding/binary"
@@ -27,18 +27,18 @@ import (
 // So each byte is under a block's checksum, and the end finds blocks that are missing, doubled or out of order. An entry costs 3
 // to 5 bytes besides its key, sub and value, a block of 64 KiB 16 bytes.
 const (
-	segmentMagic       = "tidemseg"
-	segmentHeaderBytes = 24
-	blockHeadBytes     = 16
-	endBytes           = 32
+	magic          = "tidemseg"
+	headerBytes    = 24
+	blockHeadBytes = 16
+	endBytes       = 32
 
 	blockMeta    = 1
 	blockSpace   = 2
 	blockEntries = 3
 	blockEnd     = 4
 
-	// SegmentVersion is the format that this build writes, and the newest that it reads.
-	SegmentVersion = 1
+	// Version is the format that this build writes, and the newest that it reads.
+	Version = 1
 
 	// blockBytes is the size at which a block of entries is closed: large enough for its 16 bytes not to matter, small enough
 	// for a reader's memory and for naming the place of damage.
@@ -57,7 +57,7 @@ const (
 )
 
 func appendHeader(dst []byte, version uint32) []byte {
-	dst = append(dst, segmentMagic...)
+	dst = append(dst, magic...)
 	dst = binary.LittleEndian.AppendUint32(dst, version)
 	dst = binary.LittleEndian.AppendUint32(dst, 0)
 	return binary.LittleEndian.AppendUint64(dst, xxh3.Hash(dst[len(dst)-16:]))
@@ -159,8 +159,8 @@ func decodeSpace(payload []byte) (*state.Space, error) {
 	return s, nil
 }
 
-func decodeMeta(payload []byte) (SegmentOf, error) {
-	var of SegmentOf
+func decodeMeta(payload []byte) (Of, error) {
+	var of Of
 	if err := json.Unmarshal(payload, &of); err != nil {
 		return of, fmt.Errorf("its description cannot be read: %v", err)
 	}

@@ -1,4 +1,4 @@
-package checkpoint
+package segment
 
 import (
 	"bufio"
@@ -11,10 +11,10 @@ import (
 	"github.com/tidemill/tidemill/runtime/state"
 )
 
-// SegmentReader reads one segment. It is a state.Reader, holds one block, and has verified every byte of an entry before it
+// Reader reads one segment. It is a state.Reader, holds one block, and has verified every byte of an entry before it
 // returns it; that nothing is missing is known at io.EOF. Errors of integrity are ErrDamaged and name the file and the block's
 // offset. One goroutine uses it.
-type SegmentReader struct {
+type Reader struct {
 	file   string
 	from   *bufio.Reader
 	left   int64 // bytes of the file not yet read
@@ -22,7 +22,7 @@ type SegmentReader struct {
 	next   int64 // offset after it
 	total  xxh3.Hasher
 	block  []byte
-	of     SegmentOf
+	of     Of
 	spaces []*state.Space
 
 	entries cursor // what is left of the block's entries
@@ -31,55 +31,74 @@ type SegmentReader struct {
 	count   int64
 	err     error // sticky
 
-	expect *Segment // what a manifest says of the segment; nil where none does
+	expect *Ref // what a manifest says of the segment; nil where none does
 	closer io.Closer
 }
 
-// NewSegmentReader reads the header and says what the segment holds (Of). The caller closes content.
-func NewSegmentReader(file string, content Content) (*SegmentReader, error) {
-	r := &SegmentReader{file: file, from: bufio.NewReaderSize(content, int(min(2*blockBytes, content.Bytes()))), left: content.Bytes()}
-	head := make([]byte, segmentHeaderBytes)
-	if err := r.fill(head); err != nil {
-		return nil, err
+// Open reads the header of a segment that a manifest names, and closes content where that fails. At the end the reader compares the
+// segment with the Ref. Errors that are no damage are those of content.
+func Open(ref Ref, content io.ReadCloser, bytes int64) (*Reader, error) {
+	if bytes != ref.Bytes {
+		content.Close()
+		return nil, Damaged(ref.File, min(bytes, ref.Bytes), "it has %d bytes instead of %d", bytes, ref.Bytes)
 	}
-	version := binary.LittleEndian.Uint32(head[8:])
-	if string(head) != string(appendHeader(nil, version)) {
-		return nil, damaged(file, 0, "its header is not that of a segment")
-	}
-	if version != SegmentVersion {
-		return nil, newer(file, int(version), SegmentVersion)
-	}
-	_, _ = r.total.Write(head)
-	r.next = segmentHeaderBytes
-	kind, payload, err := r.readBlock()
+	r, err := NewReader(ref.File, content, bytes)
 	if err != nil {
 		return nil, err
 	}
-	if kind != blockMeta {
-		return nil, r.damaged("its description is missing")
-	}
-	if r.of, err = decodeMeta(payload); err != nil {
-		return nil, r.damaged("%v", err)
-	}
-	if want := SegmentName(r.of.Checkpoint, r.of.Node, r.of.Groups); file != want {
-		return nil, damaged(file, -1, "it is another segment and belongs into %s", want)
+	r.expect = &ref
+	return r, nil
+}
+
+// NewReader is Open for a segment that no manifest names.
+func NewReader(file string, content io.ReadCloser, bytes int64) (*Reader, error) {
+	r := &Reader{file: file, from: bufio.NewReaderSize(content, int(min(2*blockBytes, bytes))), left: bytes, closer: content}
+	if err := r.start(); err != nil {
+		content.Close()
+		return nil, err
 	}
 	return r, nil
 }
 
-// Of says what the segment holds.
-func (r *SegmentReader) Of() SegmentOf { return r.of }
-
-// Close frees the file where OpenSegment opened it.
-func (r *SegmentReader) Close() error {
-	if r.closer == nil {
-		return nil
+// start reads header and meta.
+func (r *Reader) start() error {
+	head := make([]byte, headerBytes)
+	if err := r.fill(head); err != nil {
+		return err
 	}
-	return r.closer.Close()
+	version := binary.LittleEndian.Uint32(head[8:])
+	if string(head) != string(appendHeader(nil, version)) {
+		return Damaged(r.file, 0, "its header is not that of a segment")
+	}
+	if version != Version {
+		return Newer(r.file, int(version), Version)
+	}
+	_, _ = r.total.Write(head)
+	r.next = headerBytes
+	kind, payload, err := r.readBlock()
+	if err != nil {
+		return err
+	}
+	if kind != blockMeta {
+		return r.damaged("its description is missing")
+	}
+	if r.of, err = decodeMeta(payload); err != nil {
+		return r.damaged("%v", err)
+	}
+	if want := Name(r.of.Checkpoint, r.of.Node, r.of.Groups); r.file != want {
+		return Damaged(r.file, -1, "it is another segment and belongs into %s", want)
+	}
+	return nil
 }
 
+// Of says what the segment holds.
+func (r *Reader) Of() Of { return r.of }
+
+// Close closes the file.
+func (r *Reader) Close() error { return r.closer.Close() }
+
 // Next returns the next entry, io.EOF after the last.
-func (r *SegmentReader) Next() (state.Entry, error) {
+func (r *Reader) Next() (state.Entry, error) {
 	if r.err != nil {
 		return state.Entry{}, r.err
 	}
@@ -97,7 +116,7 @@ func (r *SegmentReader) Next() (state.Entry, error) {
 	return e, nil
 }
 
-func (r *SegmentReader) entry() (state.Entry, bool) {
+func (r *Reader) entry() (state.Entry, bool) {
 	c := &r.entries
 	head := c.uvarint()
 	subLen := c.uvarint()
@@ -116,7 +135,7 @@ func (r *SegmentReader) entry() (state.Entry, bool) {
 }
 
 // advance goes to the next block of entries; io.EOF where the segment ends as it should.
-func (r *SegmentReader) advance() error {
+func (r *Reader) advance() error {
 	before := r.total.Sum128()
 	kind, payload, err := r.readBlock()
 	if err != nil {
@@ -144,10 +163,10 @@ func (r *SegmentReader) advance() error {
 	return r.damaged("a block has the unknown type %d", kind)
 }
 
-func (r *SegmentReader) end(payload []byte, before xxh3.Uint128) error {
+func (r *Reader) end(payload []byte, before xxh3.Uint128) error {
 	want := appendEnd(nil, r.count, r.at, before)[blockHeadBytes:]
 	if string(payload) != string(want) {
-		return damaged(r.file, -1, "blocks are missing, doubled or out of order: its end does not fit")
+		return Damaged(r.file, -1, "blocks are missing, doubled or out of order: its end does not fit")
 	}
 	if r.left > 0 {
 		r.at = r.next
@@ -157,13 +176,13 @@ func (r *SegmentReader) end(payload []byte, before xxh3.Uint128) error {
 		return io.EOF
 	}
 	if got := hashString(r.total.Sum128()); got != r.expect.XXH3 || r.count != r.expect.Entries {
-		return damaged(r.file, -1, "it is whole, but not the segment that the manifest names (XXH3 %s instead of %s)", got, r.expect.XXH3)
+		return Damaged(r.file, -1, "it is whole, but not the segment that the manifest names (XXH3 %s instead of %s)", got, r.expect.XXH3)
 	}
 	return io.EOF
 }
 
 // readBlock reads and verifies one block; the payload is valid until the next call.
-func (r *SegmentReader) readBlock() (kind uint32, payload []byte, err error) {
+func (r *Reader) readBlock() (kind uint32, payload []byte, err error) {
 	r.at = r.next
 	head := r.grow(blockHeadBytes)
 	if err := r.fill(head); err != nil {
@@ -186,7 +205,7 @@ func (r *SegmentReader) readBlock() (kind uint32, payload []byte, err error) {
 }
 
 // grow returns the block buffer at a length, its content kept.
-func (r *SegmentReader) grow(n int) []byte {
+func (r *Reader) grow(n int) []byte {
 	if cap(r.block) < n {
 		old := r.block
 		r.block = make([]byte, n, max(n, blockBytes+blockHeadBytes))
@@ -196,9 +215,9 @@ func (r *SegmentReader) grow(n int) []byte {
 	return r.block
 }
 
-func (r *SegmentReader) fill(b []byte) error {
+func (r *Reader) fill(b []byte) error {
 	if int64(len(b)) > r.left {
-		return damaged(r.file, r.next+r.left, "the file ends too early")
+		return Damaged(r.file, r.next+r.left, "the file ends too early")
 	}
 	n, err := io.ReadFull(r.from, b)
 	r.left -= int64(n)
@@ -206,11 +225,11 @@ func (r *SegmentReader) fill(b []byte) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return damaged(r.file, -1, "the file became shorter while it was read")
+		return Damaged(r.file, -1, "the file became shorter while it was read")
 	}
-	return ReadError(r.file, err)
+	return err
 }
 
-func (r *SegmentReader) damaged(format string, args ...any) error {
-	return damaged(r.file, r.at, format, args...)
+func (r *Reader) damaged(format string, args ...any) error {
+	return Damaged(r.file, r.at, format, args...)
 }
