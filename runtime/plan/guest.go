@@ -28,25 +28,9 @@ type Guests struct {
 
 // Load implements Modules.
 func (g *Guests) Load(ctx context.Context, path string) (*Module, error) {
-	f, err := g.Files.Open(path)
+	original, err := ReadModule(g.Files, path)
 	if err != nil {
-		return nil, unreadable(path, err)
-	}
-	info, err := f.Stat()
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	switch {
-	case err != nil:
-		return nil, unreadable(path, err)
-	case info.IsDir():
-		return nil, unreadable(path, errors.New("it is a folder"))
-	case info.Size() > abi.ModuleBytesMax:
-		return nil, errModule.Errorf("%s has %d bytes; a module has at most %d", path, info.Size(), abi.ModuleBytesMax).At("%s", path)
-	}
-	original, err := vfs.ReadFile(g.Files, path)
-	if err != nil {
-		return nil, unreadable(path, err)
+		return nil, err
 	}
 	loaded, err := g.Cache.Load(ctx, original)
 	if err != nil {
@@ -57,6 +41,24 @@ func (g *Guests) Load(ctx context.Context, path string) (*Module, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// ReadModule reads the bytes of a module. Errors are coded.
+func ReadModule(files vfs.FS, path string) ([]byte, error) {
+	info, err := files.Stat(path)
+	switch {
+	case err != nil:
+		return nil, unreadable(path, err)
+	case info.IsDir():
+		return nil, unreadable(path, errors.New("it is a folder"))
+	case info.Size() > abi.ModuleBytesMax:
+		return nil, errModule.Errorf("%s has %d bytes; a module has at most %d", path, info.Size(), abi.ModuleBytesMax).At("%s", path)
+	}
+	original, err := vfs.ReadFile(files, path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	return original, nil
 }
 
 func unreadable(path string, err error) error {

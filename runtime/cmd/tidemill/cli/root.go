@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/tidemill/tidemill/internal/clock"
+	"github.com/tidemill/tidemill/internal/vfs"
+)
+
+// Streams is the world around a command.
+type Streams struct {
+	Stdout, Stderr io.Writer
+	Env            func(name string) (string, bool)
+	Clock          clock.Clock
+	Files          vfs.FS
+	// Terminal says that both streams are a terminal.
+	Terminal bool
+	// Signals delivers what asks the command to stop.
+	Signals <-chan os.Signal
+}
+
+// Process is the world around this process.
+func Process() Streams {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	return Streams{
+		Stdout: os.Stdout, Stderr: os.Stderr, Env: os.LookupEnv, Clock: clock.System, Files: vfs.Disk,
+		Terminal: term.IsTerminal(int(os.Stdout.Fd())) && term.IsTerminal(int(os.Stderr.Fd())), Signals: signals,
+	}
+}
+
+// app is one invocation.
+type app struct {
+	Streams
+	ctx    context.Context // ends with the second signal
+	cancel context.CancelFunc
+	stop   chan struct{} // closed by the first signal
+	json   bool
+	debug  bool
+	level  slog.LevelVar
+
+	command string // of the verb that ran: "checkpoint ls"
+	result  any    // for --json; may be set beside an error
+}
+
+// Main runs one command line and returns its exit code.
+func Main(args []string, streams Streams) int {
+	a := &app{Streams: streams, stop: make(chan struct{}), command: "tidemill"}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	defer a.cancel()
+	go a.watchSignals()
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
+	err := root.ExecuteContext(a.ctx)
+	if a.json || err != nil && wantsJSON(args) { // a flag may be wrong before --json is read
+		r := report{Command: a.command, OK: err == nil, Result: a.result}
+		if err != nil {
+			r.Error = failureOf(err)
+		}
+		if printing := printJSON(a.Stdout, r); err == nil {
+			err = printing
+		}
+	} else if err != nil {
+		printError(a.Stderr, err)
+	}
+	return exitCode(err)
+}
+
+func wantsJSON(args []string) bool {
+	for _, arg := range args {
+		if arg == "--json" {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *app) watchSignals() {
+	select {
+	case <-a.Signals:
+		close(a.stop)
+	case <-a.ctx.Done():
+		return
+	}
+	select {
+	case <-a.Signals:
+		a.cancel()
+	case <-a.ctx.Done():
+	}
+}
+
+// Version is set by the linker of a release.
+var Version = "dev"
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tidemill",
+		Short: "Stream processing with WebAssembly operators",
+		Long: "tidemill runs stream-processing jobs whose operators are WebAssembly modules: keyed state, timers, event time and\n" +
+			"exactly-once checkpoints in one binary. `tidemill demo` shows it; `tidemill new` begins an operator of your own.",
+		Version:       Version,
+		SilenceErrors: true, SilenceUsage: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object {command, ok, result, error} instead of text")
+	root.PersistentFlags().BoolVar(&a.debug, "debug", false, "log more")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
+	root.AddCommand(a.runCommand(), a.validateCommand(), a.planCommand(), a.inspectCommand(), a.checkpointCommand(), a.stateCommand())
+	a.prepare(root)
+	return root
+}
+
+// prepare makes wrong arguments coded errors and notes which verb runs.
+func (a *app) prepare(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		a.prepare(sub)
+	}
+	if args := c.Args; args != nil {
+		c.Args = func(c *cobra.Command, given []string) error {
+			if err := args(c, given); err != nil {
+				return usage(c, err)
+			}
+			return nil
+		}
+	}
+	if c.HasSubCommands() && c.RunE == nil {
+		c.RunE = func(c *cobra.Command, given []string) error {
+			if len(given) == 0 && !a.json {
+				return c.Help()
+			}
+			return unknownVerb(c, given)
+		}
+		return
+	}
+	c.PreRun = func(c *cobra.Command, _ []string) {
+		a.command = strings.TrimPrefix(c.CommandPath(), "tidemill ")
+		if a.debug {
+			a.level.Set(slog.LevelDebug)
+		}
+	}
+}
+
+func usage(c *cobra.Command, err error) error {
+	return errUsage.Errorf("%v", err).At("%s", c.CommandPath()).Do("usage: %s; `%s --help` explains", c.UseLine(), c.CommandPath())
+}
+
+func unknownVerb(c *cobra.Command, given []string) error {
+	var names []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	if len(given) == 0 {
+		return errUsage.Errorf("a command is missing").At("%s", c.CommandPath()).Do("one of %s", strings.Join(names, ", "))
+	}
+	e := errUsage.Errorf("there is no command %q", given[0]).At("%s", c.CommandPath())
+	if near := c.SuggestionsFor(given[0]); len(near) > 0 {
+		return e.Do("did you mean %s?", strings.Join(near, " or "))
+	}
+	return e.Do("known: %s", strings.Join(names, ", "))
+}
+
+// log writes to standard error; guests' lines are in it too.
+func (a *app) log(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: &a.level}))
+}
