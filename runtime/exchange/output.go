@@ -34,7 +34,9 @@ func NewRebalance(queues []*Queue, first int) *Output {
 }
 
 // NewPin returns an output that sends everything to one receiver, so that what its subtask emits stays in order there.
-func NewPin(queues []*Queue, receiver int) *Output { return &Output{queues: queues, turn: receiver, pinned: true} }
+func NewPin(queues []*Queue, receiver int) *Output {
+	return &Output{queues: queues, turn: receiver, pinned: true}
+}
 
 // Full says that a receiver is at its limit: the sender takes no more work until its signal wakes it and Full is false.
 func (o *Output) Full() bool {
@@ -103,9 +105,22 @@ func (o *Output) partition(b *record.Batch) {
 
 // route finds the receiver of each row.
 func (o *Output) route(b *record.Batch) {
-	o.target = o.target[:0]
-	for row := range b.Rows {
-		o.key = record.AppendKey(o.key[:0], b.Columns, o.keys, row)
-		o.target = append(o.target, o.owner[record.KeyGroup(record.HashKey(o.key), o.max)])
+	if cap(o.target) < b.Rows {
+		o.target = make([]uint16, b.Rows)
 	}
+	o.target = o.target[:b.Rows]
+	target, key := o.target, o.key
+	for row := range target {
+		key = record.AppendKey(key[:0], b.Columns, o.keys, row)
+		target[row] = o.owner[o.group(record.HashKey(key))]
+	}
+	o.key = key
+}
+
+// group is record.KeyGroup; without a division where the maximal parallelism is a power of two, as it is by default.
+func (o *Output) group(hash uint64) int {
+	if o.max&(o.max-1) == 0 {
+		return int(hash & uint64(o.max-1))
+	}
+	return record.KeyGroup(hash, o.max)
 }
