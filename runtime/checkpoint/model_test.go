@@ -27,9 +27,9 @@ import (
 // positions gives (I1), output must be there once and never before its checkpoint (I2), a checkpoint that was complete must be
 // there after a crash (I3), and damage must be reported by file (I4).
 func TestJobModel(t *testing.T) {
-	runs := uint64(200)
+	runs := uint64(100)
 	if testing.Short() {
-		runs = 60
+		runs = 40
 	}
 	totals := map[string]int{}
 	for seed := range runs {

@@ -591,7 +591,7 @@ func TestEmptyStore(t *testing.T) {
 
 // TestScanState compares what a scan finds at each checkpoint with the state that the job had then.
 func TestScanState(t *testing.T) {
-	for seed := range uint64(5) {
+	for seed := range uint64(3) {
 		h := write(t, seed, 40, 30)
 		list, err := checkpoint.Checkpoints(h.view())
 		if err != nil || len(list) != 30 {

@@ -208,7 +208,7 @@ func (r *Reader) readBlock() (kind uint32, payload []byte, err error) {
 func (r *Reader) grow(n int) []byte {
 	if cap(r.block) < n {
 		old := r.block
-		r.block = make([]byte, n, max(n, blockBytes+blockHeadBytes))
+		r.block = make([]byte, n, max(int64(n), min(blockBytes+blockHeadBytes, r.left)))
 		copy(r.block, old)
 	}
 	r.block = r.block[:n]

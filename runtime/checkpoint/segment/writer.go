@@ -35,7 +35,7 @@ func NewWriter(to io.Writer, of Of) (*Writer, error) {
 	if of.Checkpoint == 0 || of.Groups[0] < 0 || of.Groups[0] >= of.Groups[1] || of.Groups[1] > of.MaxParallelism {
 		return nil, fmt.Errorf("starting a segment: checkpoint %d, key groups %v of %d", of.Checkpoint, of.Groups, of.MaxParallelism)
 	}
-	return &Writer{to: to, of: of, space: -1, block: make([]byte, 0, blockBytes+blockBytes/8)}, nil
+	return &Writer{to: to, of: of, space: -1}, nil
 }
 
 // Begin starts a run of entries of a space; a space may come again.
