@@ -119,7 +119,7 @@ func FuzzDecodeAnswer(f *testing.F) {
 }
 
 func soundAnswer(t *testing.T, a *frame.Answer, asked *frame.Asked) {
-	binding := goldenBinding()
+	binding := frametest.Binding()
 	if a.Consumed < 1 || a.Consumed > asked.Items || a.Materialised > abi.FrameBytesMax {
 		t.Fatalf("consumed %d, materialised %d", a.Consumed, a.Materialised)
 	}
@@ -189,7 +189,7 @@ func FuzzDecodeBlock(f *testing.F) {
 	for name := range goldenBlocks() {
 		f.Add(readHex(f, name))
 	}
-	fields := goldenBinding().States[2].Fields
+	fields := frametest.Binding().States[2].Fields
 	fields[1].Nullable = true
 	f.Fuzz(func(t *testing.T, data []byte) {
 		columns, rows, err := frame.DecodeBlock(data, fields, -1, nil)

@@ -57,57 +57,15 @@ func goldenInputs() map[string]*frame.Input {
 	}
 }
 
-// goldenAnswers are answers of guests to a frame of three items of two keys; the host must read them as pinned.
-func goldenAnswers() map[string]*frametest.Answer {
-	own := []frame.Column{frametest.Column(abi.I64, 1, nil), frametest.Column(abi.UTF8, "a", "b")}
-	answer := func(a frametest.Answer) *frametest.Answer {
-		a.Kind, a.Sequence = abi.KindBatch, 9
-		return &a
-	}
-	return map[string]*frametest.Answer{
-		"answer-rows": answer(frametest.Answer{Batches: []frame.OutputRows{
-			{Port: 0, Rows: 2, ItemOf: []uint32{2, abi.ItemNone}, EventTime: []int64{1, 2}, Columns: own},
-		}}),
-		"answer-filter": answer(frametest.Answer{Batches: []frame.OutputRows{{Port: 1, Rows: 2, ItemOf: []uint32{0, 2}, Columns: []frame.Column{
-			frametest.Pass(abi.I64, abi.NodeInput, 0, 2), frametest.Pass(abi.UTF8, abi.NodeKey, 0, 2)}}}}),
-		"answer-identity": answer(frametest.Answer{Consumed: 2, Batches: []frame.OutputRows{{Port: 0, Rows: 2, Identity: true, Columns: own}}}),
-		"answer-state": answer(frametest.Answer{States: []frametest.State{
-			{Kind: abi.StateValue, StateChanges: frame.StateChanges{State: 0, Key: []uint32{0, 1}, Op: []byte{abi.OpSet, abi.OpClear},
-				Columns: []frame.Column{frametest.Column(abi.I64, 5, nil)}}},
-			{Kind: abi.StateList, StateChanges: frame.StateChanges{State: 1, Key: []uint32{1, 1}, Op: []byte{abi.OpClear, abi.OpAppend},
-				Columns: []frame.Column{frametest.Column(abi.UTF8, "", "z")}}},
-			{Kind: abi.StateMap, StateChanges: frame.StateChanges{State: 2, Key: []uint32{0, 0}, Op: []byte{abi.OpClearAll, abi.OpSet},
-				Columns: []frame.Column{frametest.Column(abi.UTF8, "", "LAX"), frametest.Column(abi.I64, nil, 3)}}},
-		}}),
-		"answer-timers": answer(frametest.Answer{Timers: &frame.TimerChanges{Key: []uint32{0, 1, 1, 0}, Name: []uint16{0, 1, 0, 0},
-			Domain: []byte{0, 1, 0, 0}, Op: []byte{abi.TimerSet, abi.TimerDelete, abi.TimerDeleteTag, abi.TimerDeleteKey},
-			Time: []int64{100, 200, 0, 0}, TagOffsets: []int32{0, 1, 1, 3, 3}, Tags: []byte("abc")}}),
-		"answer-metrics": answer(frametest.Answer{Metrics: []frame.MetricUpdate{{Metric: 0, Value: 3}, {Metric: 1, Value: 0x3ff8000000000000}}}),
-		"answer-error":   answer(frametest.Answer{Failure: &frame.Failure{Code: abi.ErrorCodeUser, Item: 1, Message: "bad row", Place: "delays.go:42"}}),
-	}
-}
-
-func goldenBinding() *abi.Binding {
-	fields := []abi.FieldType{{Name: "n", Type: abi.I64, Nullable: true}, {Name: "s", Type: abi.UTF8, Nullable: true}}
-	return &abi.Binding{
-		Outputs: []abi.BoundOutput{{Name: "a", Fields: fields, EventTime: -1}, {Name: "b", Fields: fields, EventTime: -1}},
-		States: []abi.BoundState{
-			{Name: "value", Kind: abi.StateValue, Fields: fields[:1]}, {Name: "list", Kind: abi.StateList, Fields: fields[1:]},
-			{Name: "map", Kind: abi.StateMap, Keys: 1, Fields: []abi.FieldType{{Name: "s", Type: abi.UTF8}, {Name: "n", Type: abi.I64}}},
-		},
-		Timers:  make([]abi.BoundTimer, 2),
-		Metrics: []abi.BindMetric{{Name: "c", Kind: abi.MetricCounter}, {Name: "g", Kind: abi.MetricGauge}},
-	}
-}
-
-func goldenAsked() *frame.Asked {
-	return &frame.Asked{Kind: abi.KindBatch, Sequence: 9, Items: 3, Keys: 2, KeyOf: []uint32{0, 1, 0},
-		Columns: []frame.Column{frametest.Column(abi.I64, 1, 2, nil)}, Key: []frame.Column{frametest.Column(abi.UTF8, "AA", "UA", "AA")}}
-}
-
 func goldenDecoder() *frame.Decoder {
-	return &frame.Decoder{Binding: goldenBinding(), BytesMax: abi.FrameBytesMax, CellBytesMax: abi.CellBytesMax, KeyBytesMax: abi.KeyBytesMax}
+	return &frame.Decoder{
+		Binding: frametest.Binding(), BytesMax: abi.FrameBytesMax, CellBytesMax: abi.CellBytesMax, KeyBytesMax: abi.KeyBytesMax,
+	}
 }
+
+func goldenAsked() *frame.Asked { return frametest.Asked(frametest.Sequence) }
+
+func goldenAnswers() map[string]*frametest.Answer { return frametest.Answers(frametest.Sequence) }
 
 // goldenBlocks are rows blocks.
 func goldenBlocks() map[string][]frame.Column {
