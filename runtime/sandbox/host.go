@@ -34,7 +34,8 @@ func (h *host) end() {
 }
 
 func (h *host) WallMicros() int64     { return h.wallMicros }
-func (h *host) MonotonicNanos() int64 { return h.monotonic }
+// MonotonicNanos begins at 1: Go's runtime takes a clock that stands at zero for a broken one.
+func (h *host) MonotonicNanos() int64 { return 1 + h.monotonic }
 
 // Wait advances the monotonic clock; a guest that sleeps goes on at once.
 func (h *host) Wait(nanos int64) {

@@ -71,7 +71,7 @@ type Host interface {
 	StateScanOpen(state, key uint32, bounds []byte, flags uint32) (int32, error)
 	StateScanNext(handle int32, out []byte) (int32, error)
 	StateApply(frame []byte) error
-	// WallMicros is the frame's processing time in microseconds since 1970; MonotonicNanos is the instance's clock, which only
+	// WallMicros is the frame's processing time in microseconds since 1970; MonotonicNanos, never zero, is the instance's clock, which only
 	// waits advance; Wait advances it. The clock begins above zero: Go's runtime does not start with one that reads zero.
 	WallMicros() int64
 	MonotonicNanos() int64
