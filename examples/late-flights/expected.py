@@ -25,7 +25,9 @@ def hundredths(exact):
     whole = scaled.numerator // scaled.denominator
     if scaled - whole >= Fraction(1, 2):
         whole += 1
-    return (-whole if exact < 0 else whole) / 100
+    if exact < 0:
+        whole = -whole
+    return whole / 100 if whole % 100 else whole // 100
 
 
 def summary(carrier, day, flights, threshold):

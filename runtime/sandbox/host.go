@@ -33,7 +33,8 @@ func (h *host) end() {
 	h.log.flush()
 }
 
-func (h *host) WallMicros() int64     { return h.wallMicros }
+func (h *host) WallMicros() int64 { return h.wallMicros }
+
 // MonotonicNanos begins at 1: Go's runtime takes a clock that stands at zero for a broken one.
 func (h *host) MonotonicNanos() int64 { return 1 + h.monotonic }
 
