@@ -5,47 +5,17 @@ import (
 	"testing"
 
 	"github.com/tidemill/tidemill/connectors"
+	"github.com/tidemill/tidemill/connectors/connectortest"
 	"github.com/tidemill/tidemill/connectors/format"
-	"github.com/tidemill/tidemill/connectors/spec"
 	"github.com/tidemill/tidemill/runtime/record"
 )
-
-func schemaOf(tb testing.TB, text string) *record.Schema {
-	tb.Helper()
-	v, errs := spec.ParseText("schema: {"+text+"}", &spec.Object{Fields: []spec.Field{format.SchemaField}})
-	if len(errs) > 0 {
-		tb.Fatal(errs)
-	}
-	s, err := format.ParseSchema(v.Map("schema"), "type")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return s
-}
-
-func decoderOf(tb testing.TB, optionsText string, s *record.Schema, header string) format.Decoder {
-	tb.Helper()
-	v, errs := spec.ParseText(optionsText, options)
-	if len(errs) > 0 {
-		tb.Fatal(errs)
-	}
-	d, err := decoding(v, s)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	dec, err := d.New([]byte(header))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return dec
-}
 
 // P11: a record of 200 bytes into five columns.
 func BenchmarkDecode(b *testing.B) {
 	const header = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour,note\n"
 	const line = "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z," +
 		"a note of about a hundred bytes as an export of some other system would have it beside the numbers of flight..\n"
-	s := schemaOf(b, "carrier: utf8, flight: i32, dep_delay: i32?, dest: utf8, time_hour: timestamp")
+	s := connectortest.Columns(b, "carrier utf8", "flight i32", "dep_delay i32?", "dest utf8", "time_hour timestamp")
 	for _, c := range []struct{ name, line string }{
 		{"plain", line},
 		{"quoted", "2013,1,1,517,515,2,830,819,11,\"UA\",1545,N14228,\"EWR\",\"IAH\",227,1400,5,15,2013-01-01T10:00:00Z," +
@@ -54,7 +24,7 @@ func BenchmarkDecode(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			const rows = 1024
 			data := bytes.Repeat([]byte(c.line), rows)
-			dec := decoderOf(b, `{header: true, "null": NA}`, s, header)
+			dec := newDecoding(b, `{header: true, "null": NA}`, s, header)()
 			dst := record.NewBatch(s, rows)
 			dst.Pos = make([]int64, 0, rows)
 			var bad []connectors.BadRecord

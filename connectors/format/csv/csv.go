@@ -7,9 +7,11 @@ package csv
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/tidemill/tidemill/connectors/format"
 	"github.com/tidemill/tidemill/connectors/spec"
+	"github.com/tidemill/tidemill/internal/errcode"
 	"github.com/tidemill/tidemill/runtime/record"
 )
 
@@ -25,7 +27,7 @@ func init() {
 	})
 }
 
-var options = &spec.Object{Fields: []spec.Field{
+var options = &spec.Object{Check: checkNull, Fields: []spec.Field{
 	{Name: "header", Kind: spec.Bool, Default: "false",
 		Doc: "The first line of each file names the columns, which may then be in any order. Without it the columns are those of the schema, in its order. A sink writes the header first."},
 	{Name: "null", Kind: spec.String,
@@ -39,6 +41,14 @@ var options = &spec.Object{Fields: []spec.Field{
 func checkDelimiter(text string) error {
 	if len(text) != 1 || text[0] >= 0x80 || text == `"` || text == "\n" || text == "\r" {
 		return errDelimiter
+	}
+	return nil
+}
+
+// checkNull refuses a null text that could not stand in a field without quotes.
+func checkNull(v spec.Values) errcode.List {
+	if strings.ContainsAny(v.String("null"), v.String("delimiter")+"\"\r\n") {
+		return errcode.List{v.Errorf(format.ErrOptions, "null", "the null text contains the delimiter, a quote or a line end")}
 	}
 	return nil
 }

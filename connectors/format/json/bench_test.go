@@ -1,4 +1,4 @@
-package json
+package json_test
 
 import (
 	"bytes"
@@ -6,23 +6,11 @@ import (
 	"testing"
 
 	"github.com/tidemill/tidemill/connectors"
+	"github.com/tidemill/tidemill/connectors/connectortest"
 	"github.com/tidemill/tidemill/connectors/format"
-	"github.com/tidemill/tidemill/connectors/spec"
+	"github.com/tidemill/tidemill/connectors/format/json"
 	"github.com/tidemill/tidemill/runtime/record"
 )
-
-func schemaOf(tb testing.TB, text string) *record.Schema {
-	tb.Helper()
-	v, errs := spec.ParseText("schema: {"+text+"}", &spec.Object{Fields: []spec.Field{format.SchemaField}})
-	if len(errs) > 0 {
-		tb.Fatal(errs)
-	}
-	s, err := format.ParseSchema(v.Map("schema"), "type")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return s
-}
 
 // line has 200 bytes.
 const line = `{"carrier":"UA","flight":1545,"tailnum":"N14228","origin":"EWR","dest":"IAH","dep_delay":2,"arr_delay":11,"air_time":227.5,` +
@@ -30,11 +18,11 @@ const line = `{"carrier":"UA","flight":1545,"tailnum":"N14228","origin":"EWR","d
 
 // P11: a record of 200 bytes into five columns. encoding/json, into a struct of the same five members, is beside it.
 func BenchmarkDecode(b *testing.B) {
-	s := schemaOf(b, "carrier: utf8, flight: i32, dest: utf8, dep_delay: i32?, time_hour: timestamp")
+	s := connectortest.Columns(b, "carrier utf8", "flight i32", "dest utf8", "dep_delay i32?", "time_hour timestamp")
 	const rows = 1024
 	data := bytes.Repeat([]byte(line), rows)
 	b.Run("columns", func(b *testing.B) {
-		dec := newDecoder(s)
+		dec := newFor(s)()
 		dst := record.NewBatch(s, rows)
 		dst.Pos = make([]int64, 0, rows)
 		var bad []connectors.BadRecord
@@ -70,11 +58,11 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 func BenchmarkEncode(b *testing.B) {
-	s := schemaOf(b, "carrier: utf8, flight: i32, dest: utf8, dep_delay: i32?, time_hour: timestamp")
+	s := connectortest.Columns(b, "carrier utf8", "flight i32", "dest utf8", "dep_delay i32?", "time_hour timestamp")
 	const rows = 1024
 	dst := record.NewBatch(s, rows)
-	newDecoder(s).Decode(format.Chunk{Data: bytes.Repeat([]byte(line), rows)}, dst, rows, nil)
-	e := NewEncoder(s)
+	newFor(s)().Decode(format.Chunk{Data: bytes.Repeat([]byte(line), rows)}, dst, rows, nil)
+	e := json.NewEncoder(s)
 	var buf []byte
 	b.ReportAllocs()
 	for n := 0; n < b.N; n += rows {

@@ -181,7 +181,7 @@ func (d *decoder) appendValue(c *record.Column, k kind, raw []byte) string {
 		}
 		want = number
 	case record.F32, record.F64:
-		if k == number || k == text && len(raw) > 0 && (raw[0] == 'N' || raw[0] == 'I' || raw[0] == '-' && len(raw) > 1 && raw[1] == 'I') {
+		if k == number || k == text && (string(raw) == "NaN" || string(raw) == "Infinity" || string(raw) == "-Infinity") {
 			return format.AppendFloat(c, raw)
 		}
 		want = number
