@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/tidemill/tidemill/sdk-go/internal/abi"
 	"github.com/tidemill/tidemill/sdk-go/internal/engine"
 	"github.com/tidemill/tidemill/sdk-go/internal/frame"
 	"github.com/tidemill/tidemill/sdk-go/internal/row"
@@ -17,6 +18,7 @@ type common struct {
 	name     string
 	prefetch map[string]bool // ports and timers; "" = all
 	buffer   []byte          // what the host answers
+	builder  frame.Builder   // of keys to ask for
 	columns  []frame.Column
 }
 
@@ -47,21 +49,52 @@ func (c *common) Prefetched(portOrTimer string) bool {
 	return c.prefetch[""] || c.prefetch[portOrTimer]
 }
 
-// ask asks the host for a cell, or an entry of a map, of the current key. The answer is valid until the next ask.
-func (c *common) ask(mapKey []byte) (block frame.Section, found bool) {
+// ask asks the host for a cell, or an entry of a map, of the current key. The answer lies in the arena.
+func (c *common) ask(mapKey []byte, arena *row.Arena) (block frame.Section, found bool) {
 	key := c.slot.Cursor.Key
 	n := c.slot.Host.StateGet(c.state, key, mapKey, c.buffer)
 	if int(n) > len(c.buffer) {
-		c.buffer = frame.Aligned(int(n))
+		c.buffer = frame.Aligned(max(int(n), 2*len(c.buffer)))
 		n = c.slot.Host.StateGet(c.state, key, mapKey, c.buffer)
 	}
 	if n < 0 {
 		return frame.Section{}, false
 	}
-	return frame.Block(c.buffer), true
+	return frame.Block(arena.Keep(c.buffer[:n])), true
 }
 
-// layouts of a state's values.
+// changeBytes is what the key index and the operation of a change take.
+const changeBytes = 4 + 1
+
+// openChanges opens a STATE section of an answer and returns where its nodes begin.
+func (c *common) openChanges(b *frame.Builder, kind abi.StateKind, columns int, keys []uint32, ops []uint8) (nodes int) {
+	head := b.Open(abi.SectionState, int(c.state), abi.StateSize, columns)
+	b.PutU32(head, uint32(len(keys)))
+	b.PutU32(head+4, uint32(kind))
+	b.PutU32(head+8, uint32(columns))
+	b.PutU32(head+12, uint32(columns))
+	copy(frame.Array[uint32](b, head+16, len(keys)), keys)
+	copy(frame.Array[uint8](b, head+20, len(ops)), ops)
+	return head + abi.StateSize
+}
+
+// resize makes s n long and keeps its memory; what is in it does not matter.
+func resize[T any](s []T, n int) []T {
+	if n > cap(s) {
+		return make([]T, n, max(n, 2*cap(s)))
+	}
+	return s[:n]
+}
+
+// grow adds n elements to s.
+func grow[T any](s []T, n int) []T {
+	if len(s)+n > cap(s) {
+		s = append(make([]T, 0, max(len(s)+n, 2*cap(s))), s...)
+	}
+	return s[:len(s)+n]
+}
+
+// valueLayout is the layout of a state's values.
 func valueLayout[T any]() (*row.Layout, error) {
 	l, err := row.Of(reflect.TypeFor[T](), "value")
 	if err == nil && (len(l.Passed) > 0 || l.EventTime >= 0) {

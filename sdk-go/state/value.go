@@ -81,7 +81,8 @@ func (v *Value[T]) Clear() {
 type valueCore[T any] struct {
 	common
 	value    *Value[T] // that this is the core of
-	changed  []uint32  // keys
+	changed  []uint32  // keys, in Flush
+	ops      []uint8
 	variable bool
 	layout   *row.Layout
 	reading  *row.Reading
@@ -109,11 +110,10 @@ func (c *valueCore[T]) load() {
 		return
 	}
 	cell.status = absent
-	if block, found := c.ask(nil); found {
+	if block, found := c.ask(nil, &c.slot.Arena); found {
 		cell.status = present
 		c.columns = block.Columns(c.columns[:0], abi.BlockSize, int(block.U32(8)))
 		c.reading.Read(c.columns, 0, 1, unsafe.Pointer(cell), unsafe.Sizeof(*cell))
-		c.layout.Own(&c.slot.Arena, unsafe.Pointer(cell))
 	}
 }
 
@@ -169,27 +169,21 @@ func (c *valueCore[T]) Flush(b *frame.Builder) {
 	if n == 0 {
 		return
 	}
-	columns := len(c.writing.Schema)
-	head := b.Open(abi.SectionState, int(c.state), abi.StateSize, columns)
-	b.PutU32(head, uint32(n))
-	b.PutU32(head+4, uint32(abi.StateValue))
-	b.PutU32(head+8, uint32(columns))
-	b.PutU32(head+12, uint32(columns))
-	copy(frame.Array[uint32](b, head+16, n), changed)
-	ops := frame.Array[uint8](b, head+20, n)
-	fill(ops, abi.OpSet)
+	c.ops = resize(c.ops, n)
+	fill(c.ops, abi.OpSet)
+	if clears > 0 {
+		for i, k := range changed[:n] {
+			if cells[k].status == dirty {
+				c.ops[i] = abi.OpClear
+			}
+		}
+	}
+	nodes := c.openChanges(b, abi.StateValue, len(c.writing.Schema), changed[:n], c.ops)
 	rows := row.Rows{At: unsafe.Pointer(unsafe.SliceData(cells)), Size: unsafe.Sizeof(cells[0]), N: n}
 	if n < len(cells) {
 		rows.Index = changed[:n]
 	}
-	if clears > 0 {
-		for i, k := range changed[:n] {
-			if cells[k].status == dirty {
-				ops[i] = abi.OpClear
-			}
-		}
-	}
-	c.writing.Write(b, head+abi.StateSize, rows)
+	c.writing.Write(b, nodes, rows)
 	b.Close()
 }
 

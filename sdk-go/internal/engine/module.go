@@ -54,7 +54,7 @@ func (m *Module) Describe() (abi.Description, error) {
 
 // Open opens a slot, and is the answer of tidemill_open.
 func (m *Module) Open(req abi.OpenRequest, host Host) abi.OpenAnswer {
-	s, d, err := m.open(req, host)
+	s, d, err := m.NewSlot(req, host)
 	if err != nil {
 		return abi.OpenAnswer{Error: openError(err)}
 	}
@@ -76,7 +76,8 @@ func (m *Module) Slot(i uint32) *Slot {
 // slotsMax keeps a wrong slot number from taking all memory.
 const slotsMax = 1024
 
-func (m *Module) open(req abi.OpenRequest, host Host) (*Slot, *abi.Descriptor, error) {
+// NewSlot opens an operator; the caller holds the slot.
+func (m *Module) NewSlot(req abi.OpenRequest, host Host) (*Slot, *abi.Descriptor, error) {
 	if req.Slot < 0 || req.Slot >= slotsMax {
 		return nil, nil, errors.New("there is no slot " + strconv.Itoa(req.Slot))
 	}

@@ -35,6 +35,15 @@ func (a *Arena) Alloc(n int) []byte {
 	return b
 }
 
+// Keep copies b, at a multiple of 16, where the buffers of a block must be.
+func (a *Arena) Keep(b []byte) []byte {
+	to := a.Alloc(len(b) + abi.BufferAlign)
+	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(to))) & (abi.BufferAlign - 1)
+	to = to[skip:][:len(b)]
+	copy(to, b)
+	return to
+}
+
 func (a *Arena) keep(p *byte, n int) *byte {
 	if n == 0 {
 		return nil

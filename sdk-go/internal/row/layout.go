@@ -1,6 +1,7 @@
 package row
 
 import (
+	"cmp"
 	"errors"
 	"reflect"
 	"slices"
@@ -54,7 +55,7 @@ const (
 // Of makes the layout of t. A scalar type is one column of the given name.
 func Of(t reflect.Type, scalar string) (*Layout, error) {
 	l := &Layout{Size: t.Size(), EventTime: -1}
-	if _, _, ok := columnType(t); ok {
+	if Scalar(t) {
 		if err := l.add(scalar, t, 0); err != nil {
 			return nil, err
 		}
@@ -88,7 +89,6 @@ func (l *Layout) addStruct(t reflect.Type, base uintptr) error {
 			continue
 		}
 		at := base + sf.Offset
-		_, _, scalar := columnType(sf.Type)
 		switch {
 		case isOperator(sf.Type, fromInputName), isOperator(sf.Type, fromKeyName):
 			p := Pass{Name: name, From: name, Key: isOperator(sf.Type, fromKeyName), column: l.columns()}
@@ -99,7 +99,7 @@ func (l *Layout) addStruct(t reflect.Type, base uintptr) error {
 				p.Name, p.From = "", ""
 			}
 			l.Passed = append(l.Passed, p)
-		case !scalar && sf.Anonymous && sf.Type.Kind() == reflect.Struct:
+		case !Scalar(sf.Type) && sf.Anonymous && sf.Type.Kind() == reflect.Struct:
 			if err := l.addStruct(sf.Type, at); err != nil {
 				return err
 			}
@@ -175,6 +175,12 @@ func columnType(t reflect.Type) (typ abi.Type, nullable, ok bool) {
 	return 0, false, false
 }
 
+// Scalar says whether t is the type of one column.
+func Scalar(t reflect.Type) bool {
+	_, _, ok := columnType(t)
+	return ok
+}
+
 func isOperator(t reflect.Type, name string) bool {
 	return t.PkgPath() == operatorPackage && t.Name() == name
 }
@@ -241,4 +247,31 @@ func (l *Layout) Ordered() bool {
 	return !slices.ContainsFunc(l.Fields, func(f Field) bool {
 		return f.Nullable || f.Type == abi.F32 || f.Type == abi.F64 || f.Type == abi.Binary
 	}) && len(l.Passed) == 0 && len(l.Fields) > 0
+}
+
+// Compare orders rows as the host orders keys: field by field, numbers by value, texts by their bytes, false before true.
+func (l *Layout) Compare(a, b unsafe.Pointer) int {
+	for i := range l.Fields {
+		f := &l.Fields[i]
+		if c := f.compare(unsafe.Add(a, f.at), unsafe.Add(b, f.at)); c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+func (f *Field) compare(a, b unsafe.Pointer) int {
+	switch {
+	case f.Type == abi.UTF8:
+		return strings.Compare(*(*string)(a), *(*string)(b))
+	case f.Type == abi.Bool:
+		return cmp.Compare(*(*uint8)(a), *(*uint8)(b))
+	case width(f.Type) == 1:
+		return cmp.Compare(*(*int8)(a), *(*int8)(b))
+	case width(f.Type) == 2:
+		return cmp.Compare(*(*int16)(a), *(*int16)(b))
+	case width(f.Type) == 4:
+		return cmp.Compare(*(*int32)(a), *(*int32)(b))
+	}
+	return cmp.Compare(*(*int64)(a), *(*int64)(b))
 }
