@@ -116,7 +116,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object {command, ok, result, error} instead of text")
 	root.PersistentFlags().BoolVar(&a.debug, "debug", false, "log more")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
-	root.AddCommand(a.runCommand(), a.validateCommand(), a.planCommand(), a.inspectCommand(), a.checkpointCommand(), a.stateCommand())
+	root.AddCommand(a.runCommand(), a.validateCommand(), a.planCommand(), a.inspectCommand(), a.checkpointCommand(), a.stateCommand(), a.demoCommand())
 	a.prepare(root)
 	return root
 }
@@ -135,6 +135,7 @@ func (a *app) prepare(c *cobra.Command) {
 		}
 	}
 	if c.HasSubCommands() && c.RunE == nil {
+		c.Args = cobra.ArbitraryArgs // else cobra words the error
 		c.RunE = func(c *cobra.Command, given []string) error {
 			if len(given) == 0 && !a.json {
 				return c.Help()

@@ -45,6 +45,9 @@ func (b *Board) Update(now time.Time, s *telemetry.Snapshot) {
 	next := mark{at: now, nodes: map[string]telemetry.Counters{}}
 	for _, n := range s.Nodes {
 		before := b.mark.nodes[n.Name]
+		if n.Total.RecordsIn < before.RecordsIn {
+			before = telemetry.Counters{} // another process counts anew
+		}
 		b.rates[n.Name] = rate{
 			in:  float64(n.Total.RecordsIn-before.RecordsIn) / passed.Seconds(),
 			out: float64(n.Total.RecordsOut-before.RecordsOut) / passed.Seconds(),
@@ -62,10 +65,13 @@ type Totals struct {
 	Watermark       int64 // the least of all nodes but sources
 }
 
+// Known says that the job has nodes: it has been planned and restored.
+func (b *Board) Known() bool { return b.last != nil && len(b.last.Nodes) > 0 }
+
 // Totals returns the sums of the newest snapshot.
 func (b *Board) Totals() Totals {
 	t := Totals{Watermark: record.WatermarkEnd}
-	if b.last == nil {
+	if !b.Known() {
 		t.Watermark = record.WatermarkNone
 		return t
 	}
@@ -118,8 +124,8 @@ func (b *Board) lastCheckpoint() *telemetry.Checkpoint {
 
 // Picture is the job as lines of at most width columns.
 func (b *Board) Picture(status string, width int) string {
-	if b.last == nil {
-		return clip("starting", width) + "\n"
+	if !b.Known() {
+		return clip(fmt.Sprintf("starting for %s", Elapsed(b.now.Sub(b.started))), width) + "\n"
 	}
 	t := b.Totals()
 	rows := []string{fmt.Sprintf("%s  %s for %s", b.last.Job, status, Elapsed(b.now.Sub(b.started)))}

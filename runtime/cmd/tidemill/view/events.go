@@ -19,6 +19,9 @@ func Text(e engine.Event) string {
 		}
 		return fmt.Sprintf("WARNING: checkpoint %d is DAMAGED and is passed over: %s", e.Checkpoint, strings.Join(damage, "; "))
 	case engine.Restored:
+		if e.Manifest.Finished {
+			return "" // there is nothing to go on with
+		}
 		return "going on from " + Restored(e.Manifest)
 	case engine.Restarting:
 		return fmt.Sprintf("FAILED: %v\nrestart %d in %s", e.Err, e.Restart, Elapsed(e.Pause))

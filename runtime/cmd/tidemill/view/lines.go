@@ -17,7 +17,7 @@ type View interface {
 	Event(engine.Event)
 	// Write shows lines of a log, whole ones.
 	io.Writer
-	// Close shows the last state and returns when nothing will be written any more.
+	// Close returns when nothing will be written any more.
 	Close()
 }
 
@@ -55,7 +55,6 @@ func (l *Lines) run(interval time.Duration) {
 			l.line()
 			timer.Reset(interval)
 		case <-l.done:
-			l.line()
 			return
 		}
 	}
@@ -65,7 +64,9 @@ func (l *Lines) line() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.board.Update(l.clock.Now(), l.snapshot())
-	fmt.Fprintln(l.out, l.board.Line())
+	if l.board.Known() {
+		fmt.Fprintln(l.out, l.board.Line())
+	}
 }
 
 // Event implements View.
