@@ -2,7 +2,7 @@ package meter
 
 import "github.com/tidemill/tidemill/runtime/sandbox/wasm"
 
-// analyse reads every body once, finds the back edges of the call graph, and returns the functions in an order in which callees
+// analyse reads every body once, finds the back edges of the call graph and what must be charged at its entry, and returns the functions in an order in which callees
 // come before callers, except along back edges.
 func (r *rewriter) analyse() ([]uint32, error) {
 	r.markRoots()
@@ -11,7 +11,12 @@ func (r *rewriter) analyse() ([]uint32, error) {
 			return nil, err
 		}
 	}
-	return r.postorder(), nil
+	order := r.postorder()
+	for i := range r.functions {
+		f := &r.functions[i]
+		f.charged = f.cycle || f.taken || f.entered || f.loops > 0 // others if they turn out to be large
+	}
+	return order, nil
 }
 
 func (r *rewriter) markRoots() {

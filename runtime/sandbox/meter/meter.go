@@ -18,7 +18,8 @@ const (
 	FuelGlobal = "tidemill_meter_fuel" // exported mutable i64 global, 0 at first
 )
 
-// The limits of the call stack. A call takes the bytes of its declared values, at least FrameBytesMin.
+// The limits of the call stack. A call takes the bytes of its declared values, at least FrameBytesMin: calls without any nest
+// StackCallsMax deep, and a few more.
 const (
 	StackBytesMax = 1 << 20
 	StackCallsMax = 10_000
@@ -45,10 +46,6 @@ func Rewrite(m *wasm.Module) ([]byte, Report, error) {
 	order, err := r.analyse()
 	if err != nil {
 		return nil, Report{}, err
-	}
-	for i := range r.functions {
-		f := &r.functions[i]
-		f.charged = f.cycle || f.taken || f.entered || f.loops > 0
 	}
 	for _, i := range order {
 		if err := r.function(i); err != nil {

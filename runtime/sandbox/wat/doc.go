@@ -17,5 +17,7 @@
 // (raw 0xfd 12) stands for bytes in a body, (locals 50001 i32) for a run of locals, and (section 13 "...") for the bytes of a
 // whole section.
 //
+// Random writes programs for tests that compare two ways of running one.
+//
 // Errors name what they stumble over: input comes from this tree.
 package wat

@@ -15,9 +15,6 @@ const framesMax = 32
 
 // fail ends an instance after an error of wazero's, and says what it means.
 func (i *instance) fail(err error) error {
-	if i.ledger.balance != nil {
-		i.ledger.end()
-	}
 	i.stop()
 	if bug := runtime.Error(nil); errors.As(err, &bug) {
 		return fmt.Errorf("a host function failed: %w", err)

@@ -123,11 +123,12 @@ func (i *instance) Call(export vm.Export, a, b uint32, fuel int64) (uint64, erro
 	}
 	i.args[0], i.args[1] = uint64(a), uint64(b)
 	i.ledger.begin(fuel, i.ledger.left)
-	if err := i.exports[export].CallWithStack(&i.ctx, i.args[:]); err != nil {
-		return 0, i.fail(err)
+	err := i.exports[export].CallWithStack(&i.ctx, i.args[:])
+	if within := i.ledger.end(); err == nil && !within {
+		err = &vm.Fault{Kind: vm.Fuel}
 	}
-	if !i.ledger.end() {
-		return 0, i.fail(&vm.Fault{Kind: vm.Fuel})
+	if err != nil {
+		return 0, i.fail(err)
 	}
 	return i.args[0], nil
 }

@@ -3,6 +3,7 @@ package wazerovm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/internal/errcode"
+	"github.com/tidemill/tidemill/runtime/sandbox/meter"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
 )
 
@@ -265,6 +267,24 @@ func TestKillIsExact(t *testing.T) {
 		}
 	}
 
+	// The last charge of a call may be one without a check: what a long arm costs more than its sibling.
+	long := strings.Repeat("global.get $g i64.const 3 i64.mul global.set $g ", 200)
+	arm := compileText(t, guestText("", `(global $g (mut i64) (i64.const 1))`, "local.get $a if "+long+" end global.get $g"))
+	i = instantiate(t, arm, &fakeHost{})
+	if _, err := i.Call(vm.Process, 1, 0, plenty); err != nil {
+		t.Fatal(err)
+	}
+	need = i.FuelUsed()
+	i = instantiate(t, arm, &fakeHost{})
+	if _, err := i.Call(vm.Process, 1, 0, need); err != nil || i.FuelUsed() != need || need < 600 {
+		t.Errorf("with the %d units it needs: %v, used %d", need, err, i.FuelUsed())
+	}
+	i = instantiate(t, arm, &fakeHost{})
+	_, err := i.Call(vm.Process, 1, 0, need-1)
+	if faultOf(t, err, vm.Fuel); i.FuelUsed() != need-1 {
+		t.Errorf("used %d of %d", i.FuelUsed(), need-1)
+	}
+
 	spin := compileText(t, guestText("", "", `loop $l i32.const 8 i32.const 8 i64.load i64.const 1 i64.add i64.store br $l end i64.const 0`))
 	turns := func(slice, fuel int64) uint64 {
 		i := instantiate(t, spin, &fakeHost{})
@@ -324,6 +344,40 @@ func TestSpinningGuestsStopNothing(t *testing.T) {
 	// Without yields the first collection would wait for all spinners: there would be one turn.
 	if turns < 5 {
 		t.Errorf("only %d turns beside spinning guests", turns)
+	}
+}
+
+// TestStackIsGivenBack recurses deep, again and again, out of the recursion by every way there is, and then too deep.
+func TestStackIsGivenBack(t *testing.T) {
+	i := start(t, "", `(func $down (param $n i32) (result i64)
+	    local.get $n i32.const 1 i32.and
+	    if local.get $n i32.eqz
+	      if i64.const 1 return end
+	      local.get $n i32.const 1 i32.sub call $down i64.const 1 i64.add return end
+	    local.get $n i32.eqz
+	    if (result i64) i64.const 1 else
+	    local.get $n i32.const 1 i32.sub call $down i64.const 1 i64.add br 1 end)`, `local.get $a call $down`)
+	for range 50 {
+		if got, err := i.Call(vm.Process, 9000, 0, plenty); got != 9001 || err != nil {
+			t.Fatalf("%d, %v", got, err)
+		}
+	}
+	_, err := i.Call(vm.Process, 10_100, 0, plenty)
+	faultOf(t, err, vm.Stack)
+}
+
+// TestStackBytes bounds what a recursion takes by the size of its frames too: 1 MiB in all, which the engine may double.
+func TestStackBytes(t *testing.T) {
+	for _, locals := range []int{0, 100, 1000, 20_000} {
+		i := start(t, "", fmt.Sprintf(`(global $depth (mut i32) (i32.const 0))
+			(func $down (locals %d i64) global.get $depth i32.const 1 i32.add global.set $depth call $down)
+			(export "depth" (global $depth))`, locals), `call $down i64.const 0`)
+		_, err := i.Call(vm.Process, 0, 0, plenty)
+		faultOf(t, err, vm.Stack)
+		depth := int(uint32(i.module.ExportedGlobal("depth").Get()))
+		if want := meter.StackBytesMax / max(8*locals, meter.FrameBytesMin); depth > want || depth < want*9/10-1 {
+			t.Errorf("with %d locals: %d calls deep, want about %d", locals, depth, want)
+		}
 	}
 }
 
