@@ -110,7 +110,7 @@ type Store struct {
 // Open makes the folder where it is missing, locks it, removes unfinished files and makes the names in it durable.
 func Open(fsys vfs.FS, path string) (*Store, error) {
 	s := &Store{View: View{fs: fsys, path: path}}
-	if err := makeDurable(fsys, path); err != nil {
+	if err := fsys.MkdirAll(path); err != nil {
 		return nil, checkpoint.WriteError(path, err)
 	}
 	lock, err := fsys.Lock(s.Place(checkpoint.LockName))
@@ -127,21 +127,6 @@ func Open(fsys vfs.FS, path string) (*Store, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// makeDurable makes a folder and those above it, and their names durable.
-func makeDurable(fsys vfs.FS, path string) error {
-	if _, err := fsys.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	above := vfs.Join(path, "..")
-	if err := makeDurable(fsys, above); err != nil {
-		return err
-	}
-	if err := fsys.MkdirAll(path); err != nil {
-		return err
-	}
-	return fsys.SyncDir(above)
 }
 
 // tidy removes what a killed process left unfinished. It syncs the folder because a manifest that is seen now may be restored and its

@@ -211,6 +211,92 @@ func TestCrashAnywhere(t *testing.T) {
 	}
 }
 
+// TestRestoredIsDurable ends a process at each operation, starts another, which restores a checkpoint and may publish its output, and
+// then loses power: the checkpoint is still there.
+func TestRestoredIsDurable(t *testing.T) {
+	for n := 1; ; n++ {
+		disk := vfs.NewMem()
+		faulty := faultfs.Wrap(disk)
+		faulty.FailFrom(n, vfs.ErrCrashed, faultfs.Changes...)
+		_, _ = life(faulty, "/data/store", 3)
+		if !faulty.Fired() {
+			return
+		}
+		restored, err := life(disk, "/data/store", 0)
+		if err != nil {
+			t.Fatalf("operation %d, %s: %v", n, faulty.Where(), err)
+		}
+		disk.Crash(nil)
+		again, err := life(disk, "/data/store", 0)
+		if err != nil || again != restored {
+			t.Errorf("operation %d, %s: checkpoint %d was restored, after a loss of power %d, %v", n, faulty.Where(), restored, again, err)
+		}
+	}
+}
+
+// hooked calls functions after two operations.
+type hooked struct {
+	vfs.FS
+	synced  func()
+	renamed func(to string)
+}
+
+func (h *hooked) SyncDir(name string) error {
+	err := h.FS.SyncDir(name)
+	h.synced()
+	return err
+}
+
+func (h *hooked) Rename(from, to string) error {
+	err := h.FS.Rename(from, to)
+	h.renamed(to)
+	return err
+}
+
+// TestSegmentBesideExpiry gives a segment its name while the folder is synced for something else, and loses power when the manifest
+// that names it has just got its own: the segment has to be there wherever the manifest is.
+func TestSegmentBesideExpiry(t *testing.T) {
+	manifests := 0
+	for seed := range uint64(100) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		disk := vfs.NewMem()
+		h := &hooked{FS: disk, synced: func() {}, renamed: func(string) {}}
+		store, err := dir.Open(h, "/store")
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := "seg-00000002-count-0-4"
+		segment, err := store.CreateSegment(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := segment.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		h.synced = func() {
+			h.synced = func() {}
+			if err := segment.Commit(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := store.Delete([]string{checkpoint.ManifestName(1)}, nil); err != nil {
+			t.Fatal(err)
+		}
+		h.renamed = func(string) { disk.Crash(random) }
+		_ = store.PutManifest(checkpoint.ManifestName(2), []byte("x"))
+		left := names(t, disk)
+		if slices.Contains(left, checkpoint.ManifestName(2)) {
+			manifests++
+			if !slices.Contains(left, name) {
+				t.Fatalf("I3: seed %d: after the crash there are %v", seed, left)
+			}
+		}
+	}
+	if manifests == 0 {
+		t.Error("no manifest survived: the test does not test")
+	}
+}
+
 // TestReadFaults fails every read: an error of the machine is not taken for damage, and nothing is set aside.
 func TestReadFaults(t *testing.T) {
 	disk := vfs.NewMem()
