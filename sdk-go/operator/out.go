@@ -14,7 +14,7 @@ import (
 // column with the tag option event_time.
 type Out[R any] struct{ core outCore[R] }
 
-// Emit emits a row. Its strings and byte slices are copied. Rows of a port keep the order in which they were emitted.
+// Emit emits a row. Its byte slices are copied. Rows of a port keep the order in which they were emitted.
 func (o *Out[R]) Emit(row R) {
 	c := &o.core
 	if c.n == len(c.rows) {

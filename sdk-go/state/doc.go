@@ -14,6 +14,6 @@
 // prefetch, prefetch=none and prefetch=port name (ports and timers, separated by spaces) change that. A cell of more than 64 KiB
 // is never prefetched.
 //
-// What is read is valid until the handler returns, or in a range loop until the loop goes on: strings.Clone keeps a string for
-// longer. What is written is copied.
+// What is read is valid until the handler returns; strings.Clone keeps a string for longer. What is written is copied. A loop over
+// a map that did not come with the frame takes its entries in blocks: it holds no more than their texts.
 package state

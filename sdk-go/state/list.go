@@ -110,7 +110,7 @@ func (c *listCore[T]) read() *listCell {
 		return cell
 	}
 	cell.status = present
-	if block, found := c.ask(nil, &c.slot.Arena); found {
+	if block, found := c.ask(nil); found {
 		cell.from = uint32(len(c.elements))
 		c.columns = block.Columns(c.columns[:0], abi.BlockSize, int(block.U32(8)))
 		c.extend(int(block.U32(0)))

@@ -177,7 +177,7 @@ func (c *mapCore[K, V]) get(key K) (value V, found bool) {
 		return value, false
 	case cell.status == ask:
 		e := &c.entries[c.add(key)]
-		block, found := c.ask(c.block(unsafe.Pointer(&key), 1), &c.slot.Arena)
+		block, found := c.ask(c.block(unsafe.Pointer(&key), 1))
 		if e.present = found; found {
 			c.columns = block.Columns(c.columns[:0], abi.BlockSize, int(block.U32(8)))
 			c.valueReading.Read(c.columns, 0, 1, unsafe.Pointer(&e.value), unsafe.Sizeof(*e))

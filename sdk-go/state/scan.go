@@ -90,10 +90,24 @@ func (c *mapCore[K, V]) scanHost(s *scan[K, V], b bounds[K], yield func(K, V) bo
 		c.columns = block.Columns(c.columns[:0], abi.BlockSize, int(block.U32(8)))
 		s.pairs = grow(s.pairs[:0], rows)
 		c.read(s.pairs)
+		c.keep(s.pairs)
 		for i := range rows {
 			if !yield(s.pairs[i].key, s.pairs[i].value) {
 				return
 			}
 		}
 	}
+}
+
+// keep copies the texts of pairs out of the buffer, so that they stay valid until the handler returns.
+func (c *mapCore[K, V]) keep(pairs []pair[K, V]) {
+	if !c.keyLayout.Variable() && !c.valueLayout.Variable() {
+		return
+	}
+	n := 0
+	for i := range pairs {
+		n += c.keyLayout.Keep(&c.slot.Arena, unsafe.Pointer(&pairs[i].key))
+		n += c.valueLayout.Keep(&c.slot.Arena, unsafe.Pointer(&pairs[i].value))
+	}
+	c.slot.Held(n)
 }

@@ -50,7 +50,7 @@ func (c *common) Prefetched(portOrTimer string) bool {
 }
 
 // ask asks the host for a cell, or an entry of a map, of the current key. The answer lies in the arena.
-func (c *common) ask(mapKey []byte, arena *row.Arena) (block frame.Section, found bool) {
+func (c *common) ask(mapKey []byte) (block frame.Section, found bool) {
 	key := c.slot.Cursor.Key
 	n := c.slot.Host.StateGet(c.state, key, mapKey, c.buffer)
 	if int(n) > len(c.buffer) {
@@ -60,7 +60,8 @@ func (c *common) ask(mapKey []byte, arena *row.Arena) (block frame.Section, foun
 	if n < 0 {
 		return frame.Section{}, false
 	}
-	return frame.Block(arena.Keep(c.buffer[:n])), true
+	c.slot.Held(int(n))
+	return frame.Block(c.slot.Arena.Block(c.buffer[:n])), true
 }
 
 // changeBytes is what the key index and the operation of a change take.

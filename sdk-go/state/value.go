@@ -52,8 +52,7 @@ func (v *Value[T]) Has() bool {
 }
 
 // Edit is the value for changing it in place: it counts as written, and as the zero value where there was none. The pointer is
-// valid until the handler returns. A string or byte slice put there must not come from a range over a state, and must not change
-// before the frame ends.
+// valid until the handler returns. A byte slice put there must not change later.
 func (v *Value[T]) Edit() *T {
 	c := &v.cells[v.at.Key]
 	if v.asks {
@@ -110,14 +109,14 @@ func (c *valueCore[T]) load() {
 		return
 	}
 	cell.status = absent
-	if block, found := c.ask(nil, &c.slot.Arena); found {
+	if block, found := c.ask(nil); found {
 		cell.status = present
 		c.columns = block.Columns(c.columns[:0], abi.BlockSize, int(block.U32(8)))
 		c.reading.Read(c.columns, 0, 1, unsafe.Pointer(cell), unsafe.Sizeof(*cell))
 	}
 }
 
-// own replaces the texts of a cell by copies.
+// own copies the byte slices of a cell.
 func (c *valueCore[T]) own(value *T) {
 	c.slot.Cursor.Bytes += c.layout.Own(&c.slot.Arena, unsafe.Pointer(value))
 }

@@ -94,12 +94,8 @@ func (m *Module) NewSlot(req abi.OpenRequest, host Host) (*Slot, *abi.Descriptor
 	return nil, nil, errors.New("the module has no operator " + strconv.Quote(req.Entry))
 }
 
-// answerShare is the part of frame_bytes at which a frame ends: the rest is room for what its last item does.
-const answerShare = 2
-
 func (s *Slot) open(req abi.OpenRequest, host Host) (*abi.Descriptor, error) {
 	s.Request, s.Host = req, host
-	s.Cursor.BytesStop = req.Limits.FrameBytes / answerShare
 	if err := s.setParams(req.Params); err != nil {
 		return nil, err
 	}

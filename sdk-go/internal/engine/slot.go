@@ -161,7 +161,7 @@ func (s *Slot) Process(data []byte) []byte {
 	}
 	items, bytesMax := s.Frame.Items(), s.Request.Limits.FrameBytes
 	for limit := items; ; {
-		s.begin(data)
+		s.begin()
 		done, err := s.run(limit)
 		if err != nil {
 			return s.fail(abi.ErrorCodeUser, s.Cursor.Item, err)
@@ -187,12 +187,13 @@ func errOverLimit(bytesMax int) error {
 	return errors.New("the answer to one item is larger than frame_bytes (" + strconv.Itoa(bytesMax) + ")")
 }
 
-func (s *Slot) begin(data []byte) {
+func (s *Slot) begin() {
 	s.Cursor.Item = abi.ItemNone
 	s.Cursor.Key = NoKey
 	s.Cursor.Bytes = 0
+	s.Cursor.BytesStop = s.Request.Limits.FrameBytes / answerShare
 	s.applied = false
-	s.Arena.Reset(data)
+	s.Arena.Reset()
 	for _, o := range s.outputs {
 		o.Reset()
 	}
@@ -248,6 +249,12 @@ func (s *Slot) finish(done, items int) []byte {
 	}
 	return b.Finish()
 }
+
+// answerShare is the part of frame_bytes at which a frame ends: the rest is room for what its last item does.
+const answerShare = 2
+
+// Held tells that the item under way made the slot keep n more bytes until the end of the frame, which therefore ends earlier.
+func (s *Slot) Held(n int) { s.Cursor.BytesStop -= n }
 
 // Apply hands the changes of one state to the host before the answer, so that what the host is asked for next shows them.
 func (s *Slot) Apply(st State) {

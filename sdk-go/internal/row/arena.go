@@ -6,20 +6,17 @@ import (
 	"github.com/tidemill/tidemill/sdk-go/internal/abi"
 )
 
-// Arena keeps copies of strings and byte slices until the end of a frame.
+// Arena is memory for strings and byte slices that must live until the end of a frame.
 type Arena struct {
 	chunks [][]byte
 	used   int // chunks in use; the last of them has room
 	free   []byte
-	frame  []byte // bytes that live as long as the arena's own
 }
 
 const arenaChunk = 64 << 10
 
-// Reset forgets all copies. What lies in frame needs no copy until the next Reset.
-func (a *Arena) Reset(frame []byte) {
-	a.frame, a.used, a.free = frame, 0, nil
-}
+// Reset forgets all that was allocated.
+func (a *Arena) Reset() { a.used, a.free = 0, nil }
 
 // Alloc is n bytes that live until the next Reset.
 func (a *Arena) Alloc(n int) []byte {
@@ -35,8 +32,8 @@ func (a *Arena) Alloc(n int) []byte {
 	return b
 }
 
-// Keep copies b, at a multiple of 16, where the buffers of a block must be.
-func (a *Arena) Keep(b []byte) []byte {
+// Block copies b to a multiple of 16, where the buffers of a rows block must be.
+func (a *Arena) Block(b []byte) []byte {
 	to := a.Alloc(len(b) + abi.BufferAlign)
 	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(to))) & (abi.BufferAlign - 1)
 	to = to[skip:][:len(b)]
@@ -44,21 +41,33 @@ func (a *Arena) Keep(b []byte) []byte {
 	return to
 }
 
-func (a *Arena) keep(p *byte, n int) *byte {
-	if n == 0 {
-		return nil
-	}
-	start := uintptr(unsafe.Pointer(unsafe.SliceData(a.frame)))
-	if at := uintptr(unsafe.Pointer(p)); at-start < uintptr(len(a.frame)) {
-		return p
-	}
-	b := a.Alloc(n)
-	copy(b, unsafe.Slice(p, n))
-	return unsafe.SliceData(b)
+func (a *Arena) clone(b []byte) []byte {
+	to := a.Alloc(len(b))
+	copy(to, b)
+	return to
 }
 
-// Own replaces the strings and byte slices of a row by copies in the arena and returns their total length.
+// Own replaces the byte slices of a row by copies in the arena, because their owner may change them, and returns the length of all
+// texts. Strings stay: they do not change, and those that this SDK makes live as long as the arena's content.
 func (l *Layout) Own(a *Arena, row unsafe.Pointer) int {
+	total := 0
+	for _, i := range l.variable {
+		f := &l.Fields[i]
+		p := unsafe.Add(row, f.at)
+		if f.Type == abi.UTF8 {
+			total += len(*(*string)(p))
+			continue
+		}
+		s := (*[]byte)(p)
+		total += len(*s)
+		*s = a.clone(*s)
+	}
+	return total
+}
+
+// Keep replaces the strings and byte slices of a row, views of a buffer that will be used again, by copies in the arena. It
+// returns their length.
+func (l *Layout) Keep(a *Arena, row unsafe.Pointer) int {
 	total := 0
 	for _, i := range l.variable {
 		f := &l.Fields[i]
@@ -66,12 +75,13 @@ func (l *Layout) Own(a *Arena, row unsafe.Pointer) int {
 		if f.Type == abi.UTF8 {
 			s := (*string)(p)
 			total += len(*s)
-			*s = unsafe.String(a.keep(unsafe.StringData(*s), len(*s)), len(*s))
+			b := a.clone(unsafe.Slice(unsafe.StringData(*s), len(*s)))
+			*s = unsafe.String(unsafe.SliceData(b), len(b))
 			continue
 		}
 		s := (*[]byte)(p)
 		total += len(*s)
-		*s = unsafe.Slice(a.keep(unsafe.SliceData(*s), len(*s)), len(*s))
+		*s = a.clone(*s)
 	}
 	return total
 }
