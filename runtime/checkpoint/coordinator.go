@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/tidemill/tidemill/internal/errcode"
 )
 
 // Options of a coordinator.
@@ -101,9 +103,17 @@ func (c *Coordinator) Step(in Input) []Command {
 		}
 		return c.complete()
 	case CheckpointFailed:
-		return c.fail(ErrFailed.Errorf("checkpoint %d failed", in.Checkpoint).Because(in.Err))
+		return c.fail(checkpointFailed(in))
 	}
 	panic(fmt.Sprintf("checkpoint coordinator: unknown input %T", in))
+}
+
+// checkpointFailed keeps a coded cause in front: its class is the exit code.
+func checkpointFailed(in CheckpointFailed) error {
+	if errcode.Of(in.Err) != nil {
+		return fmt.Errorf("checkpoint %d failed: %w", in.Checkpoint, in.Err)
+	}
+	return ErrFailed.Errorf("checkpoint %d failed", in.Checkpoint).Because(in.Err)
 }
 
 func (c *Coordinator) hear(now time.Time) {

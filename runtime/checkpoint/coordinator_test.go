@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -227,6 +228,16 @@ func TestFailures(t *testing.T) {
 				t.Errorf("%s: after the failure %T gave %v", name, in, got)
 			}
 		}
+	}
+}
+
+func TestFullDiskKeepsItsCode(t *testing.T) {
+	c := started(t, testOptions(), &Recovery{NextID: 1})
+	c.Step(Tick{at(1000)})
+	got := c.Step(CheckpointFailed{1, WriteError("/store/x", syscall.ENOSPC)})
+	e := errcode.Of(got[0].(FailJob).Err)
+	if e.Code != ErrWrite || e.Code.Class != errcode.Environment || e.Place != "/store/x" {
+		t.Errorf("%v", e)
 	}
 }
 
