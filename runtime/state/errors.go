@@ -17,6 +17,8 @@ var (
 	CodeDamaged = errcode.New("TM-STATE-003", errcode.Failed, "State at rest is damaged")
 	// CodeVersion says that bytes at rest are of a form that this build does not know.
 	CodeVersion = errcode.New("TM-STATE-004", errcode.Failed, "State at rest is of a form that this version does not know")
+	// CodeKey says that a key is longer than a back-end can hold.
+	CodeKey = errcode.New("TM-STATE-006", errcode.Failed, "A key is longer than the store of a state can hold")
 	// CodeStore says that the store beneath the state failed.
 	CodeStore = errcode.New("TM-STATE-005", errcode.Environment, "The working store of a state cannot be read or written")
 )

@@ -5,15 +5,15 @@ import "errors"
 // Index finds refs by hash: extendible hashing over segments of open addressing, so that growing it never costs more than
 // splitting one segment, and the directory of a million keys stays in the first-level cache.
 //
-// A slot is one word: 32 bits of the hash (the tag), a bit that says that it was used since the last Sweep, and 31 bits of ref.
+// A slot is one word: 32 bits of the hash (the tag), a bit that says that it was used since it was made and since the last Sweep,
+// and 31 bits of ref.
 // Whoever looks something up compares keys: refs whose tags are equal are candidates, no more.
 type Index struct {
 	dir   []*segment // by the top depth bits of the tag
 	depth uint
 	n     int
 	held  int // segments
-	// Layout changes whenever slots move: a Cursor from before is void.
-	Layout uint32
+	hand  int // where Sweep goes on, in dir
 }
 
 const (
@@ -48,7 +48,7 @@ func (x *Index) Len() int { return x.n }
 // Bytes is the memory held.
 func (x *Index) Bytes() int64 { return int64(x.held)*segmentSlots*8 + int64(len(x.dir))*8 }
 
-// Cursor is a place in an Index.
+// Cursor is a place in an Index. It is void once anything is inserted or deleted.
 type Cursor struct {
 	s   *segment
 	p   uint32
@@ -130,9 +130,6 @@ func (x *Index) Replace(hash uint64, from, to Ref) {
 	at.s[at.p] = uint64(at.tag)<<32 | usedBit | uint64(to)
 }
 
-// Use marks the ref at a cursor as used.
-func (c Cursor) Use() { c.s[c.p] |= usedBit }
-
 // ErrCollide says that more keys than a segment holds have 32 bits of their hash in common, which no data does by chance.
 var ErrCollide = errors.New("1,000 keys share 32 bits of their hash")
 
@@ -150,7 +147,7 @@ func (x *Index) Insert(hash uint64, r Ref) error {
 	if s.count() >= segmentSlots-2 { // one slot stays empty, so that a search ends
 		return ErrCollide
 	}
-	s.add(uint64(tag)<<32 | usedBit | uint64(r))
+	s.add(uint64(tag)<<32 | uint64(r))
 	x.n++
 	return nil
 }
@@ -182,7 +179,6 @@ func (x *Index) split(s *segment, tag uint32) bool {
 		x.dir = dir
 		x.depth++
 	}
-	x.Layout++
 	old := *s
 	high := new(segment)
 	x.held++
@@ -209,7 +205,6 @@ func (x *Index) split(s *segment, tag uint32) bool {
 
 // Delete removes the ref at a cursor. Slots behind it move up, so no other cursor holds afterwards.
 func (x *Index) Delete(c Cursor) {
-	x.Layout++
 	x.n--
 	s, gap := c.s, c.p
 	s[0]--
@@ -225,7 +220,7 @@ func (x *Index) Delete(c Cursor) {
 }
 
 // Clear forgets everything.
-func (x *Index) Clear() { *x = Index{Layout: x.Layout + 1} }
+func (x *Index) Clear() { *x = Index{} }
 
 // All calls visit with every ref, in no order.
 func (x *Index) All(visit func(Ref)) {
@@ -237,5 +232,44 @@ func (x *Index) All(visit func(Ref)) {
 			}
 		}
 		i += 1 << (x.depth - s.depth())
+	}
+}
+
+// Mark marks the refs of hashes as used, for Sweep.
+func (x *Index) Mark(hashes []uint64) {
+	if x.n == 0 {
+		return
+	}
+	for _, h := range hashes {
+		if _, at := x.Find(h); at.s[at.p] != 0 {
+			at.s[at.p] |= usedBit
+		}
+	}
+}
+
+// Sweep goes through one segment, from where the last Sweep ended: a ref that was used since loses its mark, another one is
+// taken out where evict agrees, and gives its memory back then. It is the clock of the page caches.
+func (x *Index) Sweep(evict func(Ref) bool) {
+	if x.n == 0 {
+		return
+	}
+	if x.hand >= len(x.dir) {
+		x.hand = 0
+	}
+	s := x.dir[x.hand]
+	// The directory may have doubled since: the hand goes to the end of what leads to this segment.
+	span := 1 << (x.depth - s.depth())
+	x.hand = x.hand&^(span-1) + span
+	for p := uint32(1); p < segmentSlots; p++ {
+		for s[p] != 0 { // a deletion may bring another one here
+			if s[p]&usedBit != 0 {
+				s[p] &^= usedBit
+				break
+			}
+			if !evict(Ref(s[p] & refMask)) {
+				break
+			}
+			x.Delete(Cursor{s, p, 0})
+		}
 	}
 }

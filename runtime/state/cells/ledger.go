@@ -12,6 +12,9 @@ type Ledger struct {
 	held   []extent // given back while a checkpoint reads; free after it
 	spare  []extent // free now, not yet given back to the arena: Drain does that bit by bit
 	log    Log
+
+	// units of the cells in dirty, of those that a checkpoint reads, in held and in spare
+	changed, reading, holding, sparing int64
 }
 
 type extent struct {
@@ -37,7 +40,24 @@ func (l *Ledger) Frozen(gen uint32) bool { return gen >= l.frozen && gen < l.gen
 func (l *Ledger) Reading() bool { return l.frozen < l.gen }
 
 // Dirty adds a cell, just written with the current generation, to those of the next checkpoint.
-func (l *Ledger) Dirty(r Ref) { l.dirty = append(l.dirty, r) }
+func (l *Ledger) Dirty(r Ref, units uint32) {
+	l.dirty = append(l.dirty, r)
+	l.changed += int64(units)
+}
+
+// Touched counts a cell that is in no dirty list among the changed ones.
+func (l *Ledger) Touched(units uint32) { l.changed += int64(units) }
+
+// Clean says whether a cell of a generation may be forgotten: it is in no checkpoint to come and none reads it.
+func (l *Ledger) Clean(gen uint32) bool {
+	l.Gen()
+	return gen < l.frozen
+}
+
+// CleanBytes is the memory of the cells that may be forgotten.
+func (l *Ledger) CleanBytes() int64 {
+	return (l.live - l.changed - l.reading - l.sparing) * Unit
+}
 
 // Drop gives back a cell with header h that nothing leads to any more: at once, after the checkpoint that reads it, or, where
 // it is in the dirty list, with that.
@@ -50,7 +70,7 @@ func (l *Ledger) Drop(r Ref, h Header, units uint32) {
 			l.sweepDirty()
 		}
 	case l.Frozen(gen):
-		l.held = append(l.held, extent{r, units})
+		l.hold(r, units)
 	default:
 		l.Free(r, units)
 	}
@@ -59,10 +79,15 @@ func (l *Ledger) Drop(r Ref, h Header, units uint32) {
 // Retire gives back a cell that is in no dirty list but that frozen cells may refer to.
 func (l *Ledger) Retire(r Ref, units uint32) {
 	if l.Reading() {
-		l.held = append(l.held, extent{r, units})
+		l.hold(r, units)
 		return
 	}
 	l.Free(r, units)
+}
+
+func (l *Ledger) hold(r Ref, units uint32) {
+	l.held = append(l.held, extent{r, units})
+	l.holding += int64(units)
 }
 
 // sweepDirty takes the dead cells out of the dirty list, so that it is never much longer than the cells it is for.
@@ -76,6 +101,7 @@ func (l *Ledger) sweepDirty() {
 	l.dirty = kept
 	for _, e := range l.dead {
 		l.Free(e.ref, e.units)
+		l.changed -= int64(e.units)
 	}
 	l.dead = l.dead[:0]
 }
@@ -91,7 +117,9 @@ func (l *Ledger) Freeze(base bool) (*Frozen, error) {
 		return nil, fmt.Errorf("the cells of the former checkpoint are still frozen")
 	}
 	f := &Frozen{data: append([][]byte(nil), l.data...)}
-	l.held = append(l.held, l.dead...)
+	for _, e := range l.dead {
+		l.hold(e.ref, e.units)
+	}
 	l.dead = l.dead[:0]
 	if base {
 		for len(l.spare) > 0 {
@@ -107,6 +135,7 @@ func (l *Ledger) Freeze(base bool) (*Frozen, error) {
 		f.refs, f.Deleted = l.dirty, l.log
 		l.dirty, l.log = make([]Ref, 0, len(f.refs)), Log{}
 	}
+	l.reading, l.changed = l.changed, 0
 	l.gen++
 	return f, nil
 }
@@ -114,6 +143,7 @@ func (l *Ledger) Freeze(base bool) (*Frozen, error) {
 // Release ends the reading of frozen cells: what was given back since then is free.
 func (l *Ledger) Release() {
 	l.frozen = l.gen
+	l.reading, l.holding, l.sparing = 0, 0, l.sparing+l.holding
 	if len(l.spare) == 0 {
 		l.spare, l.held = l.held, l.spare
 		return
@@ -127,6 +157,7 @@ func (l *Ledger) Drain() {
 	n := max(len(l.spare)-drainStep, 0)
 	for _, e := range l.spare[n:] {
 		l.Free(e.ref, e.units)
+		l.sparing -= int64(e.units)
 	}
 	l.spare = l.spare[:n]
 }
@@ -160,6 +191,9 @@ func (l *Ledger) Walk(units func(cell []byte) uint32, visit func(r Ref, cell []b
 		})
 	}
 }
+
+// ChangedBytes is the memory of the cells that changed since the last Freeze, or that a checkpoint reads.
+func (l *Ledger) ChangedBytes() int64 { return (l.changed + l.reading) * Unit }
 
 // LedgerBytes is the memory held, lists included.
 func (l *Ledger) LedgerBytes() int64 {

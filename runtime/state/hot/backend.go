@@ -2,7 +2,6 @@ package hot
 
 import (
 	"fmt"
-	"sync/atomic"
 
 	"github.com/tidemill/tidemill/runtime/record"
 	"github.com/tidemill/tidemill/runtime/state"
@@ -20,11 +19,10 @@ type table interface {
 	freeze(base bool) (frozenTable, error)
 	release()
 	counted() *count
-	held() int64
-}
-
-type frozenTable interface {
-	write(to state.Writer) error
+	held() int64    // bytes of memory
+	clean() int64   // bytes of memory that may be forgotten
+	changed() int64 // bytes of memory that the store does not have yet
+	evict()         // forgets some of what is clean
 }
 
 // count is what a table holds.
@@ -83,24 +81,29 @@ type Backend struct {
 	timers   timers.Queue
 	declared bool
 	frozen   *Frozen // not yet released
+	store    Store   // nil where all is in memory
+	spaces   map[string]int
+	evictor  evictor
 
 	space *state.Space // of the last restored entry,
 	into  table        // and its table; nil where it is of timers
 }
 
-// New makes an empty back-end.
-func New(options state.Options) *Backend {
-	return &Backend{options: options, byName: map[string]table{}}
+// New makes an empty back-end over an empty store, which it closes; store is nil where all is to be in memory.
+func New(options state.Options, store Store) *Backend {
+	return &Backend{options: options, store: store, byName: map[string]table{}, spaces: map[string]int{}}
 }
 
-func newTable(s state.Space) (table, error) {
+func (b *Backend) newTable(s state.Space) (table, error) {
+	sc, under := schema{space: s}, beneath{b.store, len(b.spaces)}
+	b.spaces[s.Name] = under.number
 	switch s.Kind {
 	case state.SpaceValue:
-		return &values{schema: schema{space: s}}, nil
+		return &values{schema: sc, beneath: under}, nil
 	case state.SpaceList:
-		return &lists{schema: schema{space: s}}, nil
+		return &lists{schema: sc, beneath: under}, nil
 	case state.SpaceMap:
-		return &maps{schema: schema{space: s}}, nil
+		return &maps{schema: sc, beneath: under}, nil
 	}
 	return nil, state.CodeVersion.Errorf("space %q is of kind %d", s.Name, s.Kind).Do("a later version of tidemill wrote it: use that version")
 }
@@ -118,7 +121,7 @@ func (b *Backend) Declare(states []state.Decl, names []state.TimerDecl) error {
 		t := b.byName[d.Name]
 		if t == nil {
 			var err error
-			if t, err = newTable(state.SpaceOf(d)); err != nil {
+			if t, err = b.newTable(state.SpaceOf(d)); err != nil {
 				return err
 			}
 			b.byName[d.Name] = t
@@ -142,12 +145,17 @@ func (b *Backend) Declare(states []state.Decl, names []state.TimerDecl) error {
 
 // Load implements state.Backend.
 func (b *Backend) Load(s int, keys *record.KeySet, limit int, dst *state.Cells) error {
-	return b.tables[s].load(keys, limit, dst)
+	b.evict()
+	err := b.tables[s].load(keys, limit, dst)
+	b.rest()
+	return err
 }
 
 // Get implements state.Backend.
 func (b *Backend) Get(s int, hash uint64, key, mapKey []byte, dst []record.Column) (bool, error) {
-	return b.tables[s].get(hash, key, mapKey, dst)
+	found, err := b.tables[s].get(hash, key, mapKey, dst)
+	b.rest()
+	return found, err
 }
 
 // Scan implements state.Backend.
@@ -159,23 +167,83 @@ func (b *Backend) Scan(s int, hash uint64, key, low, high []byte, descending boo
 	return m.scan(hash, key, low, high, descending), nil
 }
 
+// rest ends a run of reads of the store.
+func (b *Backend) rest() {
+	if b.store != nil {
+		b.store.Rest()
+	}
+}
+
 // Apply implements state.Backend.
 func (b *Backend) Apply(s int, keys *record.KeySet, c *state.Changes) error {
 	b.settle()
+	b.evict()
 	if err := b.tables[s].apply(keys, c); err != nil {
 		return err
 	}
 	return b.check()
 }
 
-// check enforces the limit of the subtask's state.
+// evictor keeps Backend.evict from looking again and again where there is nothing to find.
+type evictor struct {
+	pause, skip int
+}
+
+// evictSegments bounds the work of one call of evict, in segments of the indexes.
+const evictSegments = 64
+
+// evict forgets clean cells while there are more than the options allow.
+func (b *Backend) evict() {
+	e := &b.evictor
+	if b.store == nil || b.options.HotBytesMax == 0 {
+		return
+	}
+	if e.skip > 0 {
+		e.skip--
+		return
+	}
+	before := b.clean()
+	now := before
+	for i := 0; now > b.options.HotBytesMax && i < evictSegments; i++ {
+		largest := b.tables[0]
+		for _, t := range b.tables[1:] {
+			if t.clean() > largest.clean() {
+				largest = t
+			}
+		}
+		largest.evict()
+		now = b.clean()
+	}
+	if e.pause = 2*e.pause + 1; now < before || now <= b.options.HotBytesMax {
+		e.pause = 0
+	}
+	e.skip = min(e.pause, evictSegments)
+}
+
+func (b *Backend) clean() int64 {
+	n := int64(0)
+	for _, t := range b.tables {
+		n += t.clean()
+	}
+	return n
+}
+
+// check enforces the limit of the subtask's state: its rows with their keys, or over a store what that occupies and what it
+// does not have yet.
 func (b *Backend) check() error {
 	if b.options.StateBytesMax == 0 {
 		return nil
 	}
 	n := b.timers.StateBytes()
+	if b.store != nil {
+		n += b.store.Bytes()
+	}
 	for _, t := range b.tables {
-		n += t.counted().bytes
+		if b.store != nil {
+			n += t.changed()
+		} else {
+			n += t.counted().bytes
+		}
 	}
 	if n > b.options.StateBytesMax {
 		return state.CodeLimit.Errorf("the state of one subtask has %d bytes, its limit is %d", n, b.options.StateBytesMax).
@@ -212,7 +280,10 @@ func (b *Backend) Restore(from state.Reader, groups [2]int, maxParallelism int) 
 	if b.declared {
 		return fmt.Errorf("Restore comes before Declare")
 	}
-	return restore(from, groups, maxParallelism, b.restoreEntry)
+	if err := restore(from, groups, maxParallelism, b.restoreEntry); err != nil || b.store == nil {
+		return err
+	}
+	return b.store.Commit()
 }
 
 func (b *Backend) restoreEntry(e *state.Entry, hash uint64) error {
@@ -224,7 +295,7 @@ func (b *Backend) restoreEntry(e *state.Entry, hash uint64) error {
 		t := b.byName[e.Space.Name]
 		if t == nil {
 			var err error
-			if t, err = newTable(*e.Space); err != nil {
+			if t, err = b.newTable(*e.Space); err != nil {
 				return err
 			}
 			b.byName[e.Space.Name] = t
@@ -246,13 +317,20 @@ func (b *Backend) Stats() state.Stats {
 		s.Cells += t.counted().cells
 		s.HotBytes += t.held()
 	}
+	if b.store != nil {
+		s.Cells, s.StoreBytes, s.StoreReads = -1, b.store.Bytes(), b.store.Reads()
+	}
 	return s
 }
 
 // Close implements state.Backend.
 func (b *Backend) Close() error {
-	b.tables, b.byName = nil, nil
-	return nil
+	store := b.store
+	b.tables, b.byName, b.store = nil, nil, nil
+	if store == nil {
+		return nil
+	}
+	return store.Close()
 }
 
 // Freeze implements state.Backend.
@@ -261,9 +339,16 @@ func (b *Backend) Freeze(base bool) (state.Frozen, error) {
 	if b.frozen != nil {
 		return nil, fmt.Errorf("the former Frozen has not been closed")
 	}
-	f := &Frozen{}
+	f := &Frozen{store: b.store, base: base}
+	if b.store != nil {
+		f.spaces = map[string]int{}
+		for name, number := range b.spaces {
+			f.spaces[name] = number
+		}
+	}
 	for _, t := range b.tables {
-		ft, err := t.freeze(base)
+		// Over a store, a base is what the store has once the changes have reached it.
+		ft, err := t.freeze(base && b.store == nil)
 		if err != nil {
 			return nil, err
 		}
@@ -283,31 +368,9 @@ func (b *Backend) settle() {
 		return
 	}
 	b.frozen = nil
+	b.evictor = evictor{}
 	for _, t := range b.tables {
 		t.release()
 	}
 	b.timers.Release()
-}
-
-// Frozen implements state.Frozen.
-type Frozen struct {
-	tables []frozenTable
-	timers *timers.Frozen
-	closed atomic.Bool
-}
-
-// Write implements state.Frozen.
-func (f *Frozen) Write(to state.Writer) error {
-	for _, t := range f.tables {
-		if err := t.write(to); err != nil {
-			return err
-		}
-	}
-	return f.timers.Write(to)
-}
-
-// Close implements state.Frozen.
-func (f *Frozen) Close() error {
-	f.closed.Store(true)
-	return nil
 }

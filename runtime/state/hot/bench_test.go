@@ -31,7 +31,7 @@ func (d *discard) Delete(k, s []byte) error { d.n++; return nil }
 
 // newBench makes 512 batches of 4,096 keys: with hot three of four are one of ten keys, else uniform over n.
 func newBench(tb testing.TB, o state.Options, n int, hot bool) *bench {
-	w := &bench{b: New(o), frozen: make(chan state.Frozen), done: make(chan bool)}
+	w := &bench{b: New(o, nil), frozen: make(chan state.Frozen), done: make(chan bool)}
 	if err := w.b.Declare([]state.Decl{{Name: "count", Kind: state.Value, Value: []record.Field{{Name: "n", Type: record.I64}}}},
 		[]state.TimerDecl{{Name: "t"}}); err != nil {
 		tb.Fatal(err)

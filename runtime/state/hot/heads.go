@@ -80,8 +80,7 @@ func (t *heads) resolve(keys *record.KeySet, from, to int) {
 
 // make returns the head of a key, a new one where it has none.
 func (t *heads) make(hash uint64, key []byte, flags uint32) (ref cells.Ref, isNew bool, err error) {
-	if ref, at := t.find(hash, key); ref != 0 {
-		at.Use()
+	if ref, _ := t.find(hash, key); ref != 0 {
 		return ref, false, nil
 	}
 	if ref, err = t.cells.Alloc(cells.Units(headKey + len(key))); err != nil {
@@ -94,6 +93,14 @@ func (t *heads) make(hash uint64, key []byte, flags uint32) (ref cells.Ref, isNe
 	put64(h, headHash, hash)
 	copy(h[headKey:], key)
 	return ref, true, t.index.Insert(hash, ref)
+}
+
+// touch notes that a head changes in this generation.
+func (t *heads) touch(h []byte) {
+	if gen := t.cells.Gen(); u32(h, headGen) != gen {
+		put32(h, headGen, gen)
+		t.cells.Touched(headUnits(h))
+	}
 }
 
 // remove gives a head back.
@@ -111,6 +118,7 @@ func (t *heads) release() {
 	t.cells.Release()
 	if t.cells.Old() {
 		t.cells.Renumber(headUnits)
+		t.cells.Walk(headUnits, func(_ cells.Ref, h []byte) { put32(h, headGen, 0) })
 	}
 }
 

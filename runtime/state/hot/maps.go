@@ -1,7 +1,7 @@
 package hot
 
 import (
-	"bytes"
+	"cmp"
 
 	"github.com/tidemill/tidemill/runtime/record"
 	"github.com/tidemill/tidemill/runtime/state"
@@ -11,6 +11,7 @@ import (
 // maps is the table of a map state.
 type maps struct {
 	schema
+	beneath
 	mapKey   []int // 0, 1, ...: the map key's columns
 	heads    heads
 	cells    cells.Ledger // entries
@@ -30,25 +31,25 @@ func (t *maps) declare(d state.Decl) error {
 func (t *maps) load(keys *record.KeySet, limit int, dst *state.Cells) error {
 	t.prepare(keys.N, dst)
 	dst.Start = append(dst.Start[:0], 0)
+	if t.store != nil {
+		t.heads.index.Mark(keys.Hash)
+	}
 	rows := uint32(0)
 	for from := 0; from < keys.N; from += cells.Block {
 		to := min(from+cells.Block, keys.N)
 		t.heads.resolve(keys, from, to)
 		for i, ref := range t.heads.refs[:to-from] {
-			status := uint8(state.Absent)
-			if ref != 0 {
-				h := t.heads.cells.At(ref)
-				switch {
-				case u64(h, headBytes) > uint64(limit):
-					status = state.Ask
-				case u32(h, headCount) > 0:
-					status = state.Inline
-					if err := t.decodeAll(h, dst.Columns); err != nil {
-						return err
-					}
-					rows += u32(h, headCount)
+			if t.store != nil {
+				var err error
+				if ref, err = t.fill(keys.Hash[from+i], keys.Key(from+i), limit); err != nil {
+					return err
 				}
 			}
+			status, n, err := t.loadCell(ref, limit, dst.Columns)
+			if err != nil {
+				return err
+			}
+			rows += n
 			dst.Status[from+i] = status
 			dst.Start = append(dst.Start, rows)
 		}
@@ -56,37 +57,107 @@ func (t *maps) load(keys *record.KeySet, limit int, dst *state.Cells) error {
 	return nil
 }
 
-func (t *maps) decodeAll(h []byte, columns []record.Column) error {
+func (t *maps) loadCell(ref cells.Ref, limit int, columns []record.Column) (status uint8, rows uint32, err error) {
+	if ref == 0 {
+		return state.Absent, 0, nil
+	}
+	h := t.heads.cells.At(ref)
+	switch {
+	case u64(h, headBytes) > uint64(limit):
+		return state.Ask, 0, nil
+	case u32(h, headCount) == 0:
+		return state.Absent, 0, nil
+	}
 	walk := t.from(h, nil, nil, false)
 	for ref := walk.next(); ref != 0; ref = walk.next() {
-		if err := t.decode(ref, columns); err != nil {
-			return err
+		e := t.cells.At(ref)
+		if cells.HeaderOf(e)&cells.Absent != 0 {
+			continue
+		}
+		if err := t.decode(entrySub(e), entryRow(e), columns); err != nil {
+			return 0, 0, err
 		}
 	}
-	return nil
+	return state.Inline, u32(h, headCount), nil
 }
 
 // decode appends an entry to columns, the map key first.
-func (t *maps) decode(ref cells.Ref, columns []record.Column) error {
-	e := t.cells.At(ref)
+func (t *maps) decode(sub, row []byte, columns []record.Column) error {
 	n := len(t.mapKey)
-	if err := record.DecodeKey(entrySub(e), columns[:n]); err != nil {
+	if err := record.DecodeKey(sub, columns[:n]); err != nil {
 		return state.CodeDamaged.Errorf("a map key of state %q cannot be read", t.space.Name).Because(err).Do("restore from an older checkpoint")
 	}
-	return t.codec.Decode(entryRow(e), columns[n:])
+	return t.codec.Decode(row, columns[n:])
+}
+
+// head returns the head of a key, a new one where it has none.
+func (t *maps) head(hash uint64, key []byte) (cells.Ref, []byte, error) {
+	ref, isNew, err := t.heads.make(hash, key, t.known())
+	if err != nil {
+		return 0, nil, err
+	}
+	if isNew {
+		t.count.add(0, len(key))
+	}
+	return ref, t.heads.cells.At(ref), nil
+}
+
+// fill brings up what is only in the store of a map, until it is complete or of more than limit bytes. It returns the head.
+func (t *maps) fill(hash uint64, key []byte, limit int) (cells.Ref, error) {
+	ref, h, err := t.head(hash, key)
+	if err != nil || flagged(h, complete) || u64(h, headBytes) > uint64(limit) {
+		return ref, err
+	}
+	var failed error
+	err = t.store.Scan(t.number, key, nil, nil, false, func(sub, row []byte) bool {
+		p, found := t.seek(h, sub)
+		if !found {
+			failed = t.add(ref, h, p, cells.MakeHeader(len(sub), len(row), 0)|cells.Stored, sub, row)
+		}
+		return failed == nil && u64(h, headBytes) <= uint64(limit)
+	})
+	if err = cmp.Or(err, failed); err != nil {
+		return 0, err
+	}
+	if u64(h, headBytes) <= uint64(limit) {
+		setFlag(h, complete)
+	}
+	return ref, nil
 }
 
 func (t *maps) get(hash uint64, key, mapKey []byte, dst []record.Column) (bool, error) {
-	head, _ := t.heads.find(hash, key)
-	if head == 0 {
+	ref, _ := t.heads.find(hash, key)
+	if ref == 0 && t.store == nil {
 		return false, nil
 	}
-	p, found := t.seek(t.heads.cells.At(head), mapKey)
-	if !found {
+	ref, h, err := t.head(hash, key)
+	if err != nil {
+		return false, err
+	}
+	p, found := t.seek(h, mapKey)
+	if !found && flagged(h, complete) {
 		return false, nil
+	}
+	if !found {
+		row, there, err := t.beneath.get(key, mapKey)
+		if err != nil {
+			return false, err
+		}
+		flag := cells.Absent
+		if there {
+			flag = cells.Stored
+		}
+		if err := t.add(ref, h, p, cells.MakeHeader(len(mapKey), len(row), 0)|flag, mapKey, row); err != nil || !there {
+			return false, err
+		}
+		return true, t.codec.Decode(row, dst)
 	}
 	l := t.leaf(p.leaf)
-	return true, t.codec.Decode(entryRow(t.cells.At(l.ref(p.at))), dst)
+	e := t.cells.At(l.ref(p.at))
+	if cells.HeaderOf(e)&cells.Absent != 0 {
+		return false, nil
+	}
+	return true, t.codec.Decode(entryRow(e), dst)
 }
 
 func (t *maps) apply(keys *record.KeySet, c *state.Changes) error {
@@ -105,7 +176,7 @@ func (t *maps) apply(keys *record.KeySet, c *state.Changes) error {
 			t.sub = record.AppendKey(t.sub[:0], c.Columns, t.mapKey, i)
 			err = t.clear(hash, key, t.sub)
 		case state.OpClearAll:
-			t.clearAll(hash, key, true)
+			err = t.clearAll(hash, key, true)
 		default:
 			err = badOp(c.Op[i], t.space)
 		}
@@ -117,37 +188,63 @@ func (t *maps) apply(keys *record.KeySet, c *state.Changes) error {
 }
 
 func (t *maps) set(hash uint64, key, sub, row []byte, gen uint32) error {
-	head, isNew, err := t.heads.make(hash, key, complete)
+	head, h, err := t.head(hash, key)
 	if err != nil {
 		return err
 	}
-	if isNew {
-		t.count.add(0, len(key))
+	if gen > 0 {
+		t.heads.touch(h)
 	}
-	h := t.heads.cells.At(head)
 	hdr := cells.MakeHeader(len(sub), len(row), gen)
-	units := cells.Units(entryKey + len(sub) + len(row))
 	p, found := t.seek(h, sub)
 	if !found {
-		ref, err := t.put(hdr, units, head, sub, row)
-		if err != nil {
+		if err := t.fits(&t.schema, key, sub); err != nil {
 			return err
 		}
-		t.grow(h, 1, len(sub)+len(row))
-		return t.insert(h, p, sub, ref)
+		if !flagged(h, complete) {
+			hdr |= cells.Stored // for all that is known
+		}
+		return t.add(head, h, p, hdr, sub, row)
 	}
+	return t.write(head, h, p, hdr, row)
+}
+
+// add makes an entry where there is none.
+func (t *maps) add(head cells.Ref, h []byte, p place, hdr cells.Header, sub, row []byte) error {
+	ref, err := t.put(hdr, head, sub, row)
+	if err != nil {
+		return err
+	}
+	if hdr&cells.Absent == 0 {
+		t.grow(h, 1, len(sub)+len(row))
+	}
+	return t.insert(h, p, sub, ref)
+}
+
+// write gives the entry at a place a new header and row: in place, or where it is frozen or of another size in a new cell.
+func (t *maps) write(head cells.Ref, h []byte, p place, hdr cells.Header, row []byte) error {
 	l := t.leaf(p.leaf)
 	ref := l.ref(p.at)
 	cell := t.cells.At(ref)
 	old := cells.HeaderOf(cell)
-	t.grow(h, 0, len(row)-old.RowLen())
-	if old.Gen() == gen {
+	if old&cells.Absent == 0 {
+		t.grow(h, -1, -old.KeyLen()-old.RowLen())
+	}
+	switch {
+	case old.Gen() == hdr.Gen():
 		hdr |= old & cells.Stored
-	} else {
+	case old&cells.Absent == 0:
 		hdr |= cells.Stored
 	}
-	if oldUnits := entryUnits(cell); oldUnits != units || t.cells.Frozen(old.Gen()) {
-		moved, err := t.put(hdr, units, head, sub, row)
+	if hdr&cells.Absent != 0 {
+		hdr &^= cells.Stored // its deletion has been noted
+	} else {
+		t.grow(h, 1, hdr.KeyLen()+hdr.RowLen())
+	}
+	n := entryKey + old.KeyLen()
+	units, oldUnits := cells.Units(n+len(row)), cells.Units(n+old.RowLen())
+	if oldUnits != units || t.cells.Frozen(old.Gen()) {
+		moved, err := t.put(hdr, head, cell[entryKey:n], row)
 		if err != nil {
 			return err
 		}
@@ -155,11 +252,11 @@ func (t *maps) set(hash uint64, key, sub, row []byte, gen uint32) error {
 		t.cells.Drop(ref, old, oldUnits)
 		return nil
 	}
-	if old.Gen() != gen {
-		t.cells.Dirty(ref)
+	if old.Gen() != hdr.Gen() {
+		t.cells.Dirty(ref, units)
 	}
 	hdr.Put(cell)
-	copy(cell[entryKey+len(sub):], row)
+	copy(cell[n:], row)
 	return nil
 }
 
@@ -170,7 +267,8 @@ func (t *maps) grow(h []byte, entries, bytes int) {
 }
 
 // put writes a new entry.
-func (t *maps) put(hdr cells.Header, units uint32, head cells.Ref, sub, row []byte) (cells.Ref, error) {
+func (t *maps) put(hdr cells.Header, head cells.Ref, sub, row []byte) (cells.Ref, error) {
+	units := cells.Units(entryKey + len(sub) + len(row))
 	ref, err := t.cells.Alloc(units)
 	if err != nil {
 		return 0, err
@@ -181,27 +279,46 @@ func (t *maps) put(hdr cells.Header, units uint32, head cells.Ref, sub, row []by
 	copy(cell[entryKey:], sub)
 	copy(cell[entryKey+len(sub):], row)
 	if hdr.Gen() > 0 {
-		t.cells.Dirty(ref)
+		t.cells.Dirty(ref, units)
 	}
 	return ref, nil
 }
 
+// clear removes an entry. Over a store, one stays that says so.
 func (t *maps) clear(hash uint64, key, sub []byte) error {
 	head, _ := t.heads.find(hash, key)
-	if head == 0 {
+	if head == 0 && t.store == nil {
 		return nil
 	}
-	h := t.heads.cells.At(head)
+	head, h, err := t.head(hash, key)
+	if err != nil {
+		return err
+	}
 	p, found := t.seek(h, sub)
+	gone := cells.MakeHeader(len(sub), 0, t.cells.Gen()) | cells.Absent
 	if !found {
-		return nil
+		if flagged(h, complete) {
+			return nil
+		}
+		if err := t.fits(&t.schema, key, sub); err != nil {
+			return err
+		}
+		t.heads.touch(h)
+		t.cells.Deleted(key, sub)
+		return t.add(head, h, p, gone, sub, nil)
 	}
 	l := t.leaf(p.leaf)
 	ref := l.ref(p.at)
-	cell := t.cells.At(ref)
-	hdr := cells.HeaderOf(cell)
+	hdr := cells.HeaderOf(t.cells.At(ref))
+	if hdr&cells.Absent != 0 {
+		return nil
+	}
 	if hdr.Gen() != t.cells.Gen() || hdr&cells.Stored != 0 {
 		t.cells.Deleted(key, sub)
+	}
+	t.heads.touch(h)
+	if t.store != nil {
+		return t.write(head, h, p, gone, nil)
 	}
 	return t.removeAt(head, h, p, ref)
 }
@@ -226,36 +343,56 @@ func (t *maps) removeHead(head cells.Ref, h []byte) {
 	t.heads.remove(head)
 }
 
-// clearAll removes all entries of a key. Where log is set, the next checkpoint is told.
-func (t *maps) clearAll(hash uint64, key []byte, log bool) {
+// clearAll removes all entries of a key. Where log is set, the next checkpoint is told. Over a store the head stays, and says
+// that there is nothing.
+func (t *maps) clearAll(hash uint64, key []byte, log bool) error {
 	head, _ := t.heads.find(hash, key)
-	if head == 0 {
-		return
+	if head == 0 && t.store == nil {
+		return nil
 	}
-	h := t.heads.cells.At(head)
-	stored := false
+	head, h, err := t.head(hash, key)
+	if err != nil {
+		return err
+	}
+	if err := t.fits(&t.schema, key, nil); err != nil {
+		return err
+	}
+	stored := !flagged(h, complete)
 	walk := t.from(h, nil, nil, false)
 	for ref := walk.next(); ref != 0; ref = walk.next() {
 		cell := t.cells.At(ref)
 		hdr := cells.HeaderOf(cell)
-		stored = stored || hdr.Gen() != t.cells.Gen() || hdr&cells.Stored != 0
-		t.grow(h, -1, -hdr.KeyLen()-hdr.RowLen())
+		if hdr&cells.Absent == 0 {
+			stored = stored || hdr.Gen() != t.cells.Gen() || hdr&cells.Stored != 0
+			t.grow(h, -1, -hdr.KeyLen()-hdr.RowLen())
+		}
 		t.cells.Drop(ref, hdr, entryUnits(cell))
 	}
 	if log && stored {
 		t.cells.Deleted(key, nil)
 	}
 	t.dropTree(h)
+	if t.store != nil {
+		setFlag(h, complete)
+		t.heads.touch(h)
+		return nil
+	}
 	t.removeHead(head, h)
+	return nil
 }
 
 func (t *maps) restore(e *state.Entry, hash uint64) error {
 	switch {
+	case t.store != nil && !e.Deleted:
+		return t.store.Put(t.number, e.Key, e.Sub, e.Value)
+	case t.store != nil && len(e.Sub) == 0:
+		return t.store.DeleteAll(t.number, e.Key)
+	case t.store != nil:
+		return t.store.Delete(t.number, e.Key, e.Sub)
 	case !e.Deleted:
 		return t.set(hash, e.Key, e.Sub, e.Value, 0)
 	case len(e.Sub) == 0:
-		t.clearAll(hash, e.Key, false)
-		return nil
+		return t.clearAll(hash, e.Key, false)
 	}
 	head, _ := t.heads.find(hash, e.Key)
 	if head == 0 {
@@ -269,6 +406,46 @@ func (t *maps) restore(e *state.Entry, hash uint64) error {
 	l := t.leaf(p.leaf)
 	return t.removeAt(head, h, p, l.ref(p.at))
 }
+
+// evict forgets the maps of a segment of the index that have not been used, and of others most of what is not changed.
+func (t *maps) evict() {
+	t.heads.index.Sweep(func(ref cells.Ref) bool {
+		h := t.heads.cells.At(ref)
+		whole := t.heads.cells.Clean(u32(h, headGen))
+		if !whole && u64(h, headLength) < leafMax {
+			return false
+		}
+		if t.forget(h); !whole {
+			return false
+		}
+		t.count.add(0, -len(keyOf(h)))
+		t.heads.cells.Free(ref, headUnits(h))
+		return true
+	})
+}
+
+// forget gives back the clean entries of a map, which the store has.
+func (t *maps) forget(h []byte) {
+	t.filter(h, func(ref cells.Ref) bool {
+		cell := t.cells.At(ref)
+		hdr := cells.HeaderOf(cell)
+		if !t.cells.Clean(hdr.Gen()) {
+			return true
+		}
+		clearFlag(h, complete)
+		if hdr&cells.Absent == 0 {
+			t.grow(h, -1, -hdr.KeyLen()-hdr.RowLen())
+		}
+		t.cells.Free(ref, entryUnits(cell))
+		return false
+	})
+}
+
+func (t *maps) clean() int64 {
+	return t.cells.CleanBytes() + t.heads.cells.CleanBytes() + t.nodes.LiveBytes()
+}
+
+func (t *maps) changed() int64 { return t.cells.ChangedBytes() }
 
 func (t *maps) freeze(base bool) (frozenTable, error) {
 	heads, err := t.heads.cells.Freeze(false)
@@ -301,6 +478,8 @@ type frozenMaps struct {
 	heads *cells.Frozen
 }
 
+func (f *frozenMaps) of() state.Space { return f.space }
+
 func (f *frozenMaps) write(to state.Writer) error {
 	if f.cells.Empty() {
 		return nil
@@ -312,61 +491,9 @@ func (f *frozenMaps) write(to state.Writer) error {
 		return err
 	}
 	return f.cells.Each(entryUnits, func(_ cells.Ref, cell []byte) error {
+		if cells.HeaderOf(cell)&cells.Absent != 0 {
+			return nil
+		}
 		return to.Put(keyOf(f.heads.At(u32(cell, entryHead))), entrySub(cell), entryRow(cell))
 	})
-}
-
-// scanner implements state.Scanner over a map.
-type scanner struct {
-	t          *maps
-	hash       uint64
-	key        []byte
-	low, high  []byte
-	descending bool
-	done       bool
-}
-
-func (t *maps) scan(hash uint64, key, low, high []byte, descending bool) state.Scanner {
-	s := &scanner{t: t, hash: hash, key: append([]byte(nil), key...), descending: descending}
-	if low != nil {
-		s.low = append([]byte{}, low...)
-	}
-	if high != nil {
-		s.high = append([]byte{}, high...)
-	}
-	return s
-}
-
-// Next implements state.Scanner. It starts anew from the last entry it gave, so that what is read in between does not matter.
-func (s *scanner) Next(dst []record.Column, most int) (int, error) {
-	head, _ := s.t.heads.find(s.hash, s.key)
-	if head == 0 || s.done {
-		return 0, nil
-	}
-	n := 0
-	var last []byte
-	walk := s.t.from(s.t.heads.cells.At(head), s.low, s.high, s.descending)
-	for n < most {
-		ref := walk.next()
-		if ref == 0 {
-			s.done = true
-			break
-		}
-		sub := entrySub(s.t.cells.At(ref))
-		if s.descending && s.low != nil && bytes.Compare(sub, s.low) < 0 || !s.descending && s.high != nil && bytes.Compare(sub, s.high) >= 0 {
-			s.done = true
-			break
-		}
-		if err := s.t.decode(ref, dst); err != nil {
-			return n, err
-		}
-		n++
-		last = sub
-	}
-	if n > 0 && s.descending {
-		s.high = append(s.high[:0], last...)
-	} else if n > 0 {
-		s.low = append(append(s.low[:0], last...), 0) // the least key after it
-	}
-	return n, nil
 }

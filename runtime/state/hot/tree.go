@@ -326,6 +326,71 @@ func (t *maps) dropTree(h []byte) {
 	put64(h, headLength, 0)
 }
 
+// filter takes out the entries that keep does not want; their cells are the caller's.
+func (t *maps) filter(h []byte, keep func(cells.Ref) bool) {
+	root := u32(h, headRoot)
+	if root == 0 {
+		return
+	}
+	if !flagged(h, hasDir) {
+		put32(h, headRoot, t.filterLeaf(h, root, keep))
+		return
+	}
+	d := t.nodes.At(root)
+	leaves, n := d[treeAt:], 0
+	for i := range int(u32(d, 0)) {
+		if ref := t.filterLeaf(h, u32(leaves, 4*i), keep); ref != 0 {
+			put32(leaves, 4*n, ref)
+			n++
+		}
+	}
+	put32(d, 0, uint32(n))
+	if n < 2 {
+		first := cells.Ref(0)
+		if n == 1 {
+			first = u32(leaves, 0)
+		}
+		put32(h, headRoot, first)
+		clearFlag(h, hasDir)
+		t.nodes.Free(root, dirUnits(u32(d, 4)))
+	}
+}
+
+// filterLeaf is filter for one leaf. It returns the leaf that has what is left, 0 where nothing is.
+func (t *maps) filterLeaf(h []byte, ref cells.Ref, keep func(cells.Ref) bool) cells.Ref {
+	l := t.leaf(ref)
+	n := 0
+	for i := range l.n {
+		if e := l.ref(i); keep(e) {
+			put64(l.prefixes(), 8*n, l.prefix(i))
+			put32(l.refs(), 4*n, e)
+			n++
+		}
+	}
+	put64(h, headLength, u64(h, headLength)-uint64(l.n-n))
+	l.setN(n)
+	capacity := l.capacity
+	for capacity > leafMin && n <= capacity/4 {
+		capacity /= 2
+	}
+	if n > 0 && capacity == l.capacity {
+		return ref
+	}
+	smaller := cells.Ref(0)
+	if n > 0 {
+		var err error
+		if smaller, err = t.newLeaf(capacity); err != nil {
+			return ref // it stays as large as it is
+		}
+		s := t.leaf(smaller)
+		copy(s.prefixes(), l.prefixes()[:8*n])
+		copy(s.refs(), l.refs()[:4*n])
+		s.setN(n)
+	}
+	t.nodes.Free(ref, leafUnits(uint32(l.capacity)))
+	return smaller
+}
+
 // treeWalk goes through the entries of a head. It is void once the tree changes.
 type treeWalk struct {
 	t          *maps

@@ -16,6 +16,7 @@ const valueKeyAt = 8
 // values is the table of a value state.
 type values struct {
 	schema
+	beneath
 	cells cells.Ledger
 	index cells.Index
 	count count
@@ -75,6 +76,51 @@ func (t *values) resolve(keys *record.KeySet) {
 	}
 }
 
+// fetch brings the cells of keys that are not in memory up from the store, and marks the others as used.
+func (t *values) fetch(keys *record.KeySet) error {
+	t.index.Mark(keys.Hash)
+	for k, ref := range t.refs {
+		if ref != 0 {
+			continue
+		}
+		ref, err := t.bring(keys.Hash[k], keys.Key(k))
+		if err != nil {
+			return err
+		}
+		t.refs[k] = ref
+	}
+	return nil
+}
+
+// bring makes a clean cell of what the store has for a key, be it nothing.
+func (t *values) bring(hash uint64, key []byte) (cells.Ref, error) {
+	row, found, err := t.beneath.get(key, nil)
+	if err != nil {
+		return 0, err
+	}
+	h := cells.MakeHeader(len(key), len(row), 0)
+	if found {
+		h |= cells.Stored
+	} else {
+		h |= cells.Absent
+	}
+	ref, err := t.put(h, cells.Units(valueKeyAt+len(key)+len(row)), key, row)
+	if err != nil {
+		return 0, err
+	}
+	return ref, t.index.Insert(hash, ref)
+}
+
+// present returns the row of a cell, false where the cell says that there is none.
+func (t *values) present(ref cells.Ref) ([]byte, bool) {
+	if ref == 0 {
+		return nil, false
+	}
+	cell := t.cells.At(ref)
+	h := cells.HeaderOf(cell)
+	return cell[valueKeyAt+h.KeyLen() : valueKeyAt+h.KeyLen()+h.RowLen()], h&cells.Absent == 0
+}
+
 // isKey says whether a cell with header h is the one of a key.
 func (t *values) isKey(ref cells.Ref, h cells.Header, key []byte) bool {
 	if h.KeyLen() != len(key) {
@@ -91,16 +137,21 @@ func (t *values) load(keys *record.KeySet, limit int, dst *state.Cells) error {
 	t.prepare(keys.N, dst)
 	dst.Start = nil
 	t.resolve(keys)
+	if t.store != nil {
+		if err := t.fetch(keys); err != nil {
+			return err
+		}
+	}
 	if t.codec.Word() && limit >= t.codec.FixedLen() {
 		return t.loadWords(dst)
 	}
 	for k, ref := range t.refs {
-		if ref == 0 {
+		row, ok := t.present(ref)
+		if !ok {
 			dst.Status[k] = state.Absent
 			state.AppendAbsent(dst.Columns)
 			continue
 		}
-		row := valueRow(t.cells.At(ref))
 		if len(row) > limit {
 			dst.Status[k] = state.Ask
 			state.AppendAbsent(dst.Columns)
@@ -119,13 +170,13 @@ func (t *values) loadWords(dst *state.Cells) error {
 	c := &dst.Columns[0]
 	c.Values = slices.Grow(c.Values, 8*len(t.refs))
 	for k, ref := range t.refs {
-		if ref == 0 {
+		row, ok := t.present(ref)
+		if !ok {
 			dst.Status[k] = state.Absent
 			c.AppendNull()
 			continue
 		}
 		dst.Status[k] = state.Inline
-		row := valueRow(t.cells.At(ref))
 		if word, ok := state.WordOf(row); ok {
 			c.AppendWord(word)
 		} else if err := t.codec.Decode(row, dst.Columns); err != nil {
@@ -137,10 +188,17 @@ func (t *values) loadWords(dst *state.Cells) error {
 
 func (t *values) get(hash uint64, key, _ []byte, dst []record.Column) (bool, error) {
 	ref, _ := t.find(hash, key)
-	if ref == 0 {
+	if ref == 0 && t.store != nil {
+		var err error
+		if ref, err = t.bring(hash, key); err != nil {
+			return false, err
+		}
+	}
+	row, ok := t.present(ref)
+	if !ok {
 		return false, nil
 	}
-	return true, t.codec.Decode(valueRow(t.cells.At(ref)), dst)
+	return true, t.codec.Decode(row, dst)
 }
 
 func (t *values) apply(keys *record.KeySet, c *state.Changes) error {
@@ -155,7 +213,7 @@ func (t *values) apply(keys *record.KeySet, c *state.Changes) error {
 			t.row = t.codec.Append(t.row[:0], c.Columns, i)
 			err = t.set(keys.Hash[k], keys.Key(int(k)), t.row, int(k))
 		case state.OpClear:
-			t.clear(keys.Hash[k], keys.Key(int(k)), int(k))
+			err = t.clear(keys.Hash[k], keys.Key(int(k)), int(k))
 		default:
 			err = badOp(c.Op[i], t.space)
 		}
@@ -189,33 +247,56 @@ func (t *values) moved(k int, from, to cells.Ref) {
 
 // set makes row the value of a key, which is number k of the key set.
 func (t *values) set(hash uint64, key, row []byte, k int) error {
-	gen := t.cells.Gen()
-	h := cells.MakeHeader(len(key), len(row), gen)
-	units := cells.Units(valueKeyAt + len(key) + len(row))
 	ref := t.known(key, k)
 	if ref == 0 {
 		ref, _ = t.find(hash, key)
 	}
+	h := cells.MakeHeader(len(key), len(row), t.cells.Gen())
 	if ref == 0 {
-		t.count.add(1, len(key)+len(row))
-		ref, err := t.put(h, units, key, row)
-		if err != nil {
+		if err := t.fits(&t.schema, key, nil); err != nil {
 			return err
 		}
-		t.moved(k, 0, ref)
-		return t.index.Insert(hash, ref)
+		if t.store != nil {
+			h |= cells.Stored // for all that is known
+		}
+		t.count.add(1, len(key)+len(row))
+		return t.insert(hash, h, key, row, k)
 	}
+	if old := cells.HeaderOf(t.cells.At(ref)); old&cells.Absent != 0 {
+		t.count.add(1, len(key)+len(row))
+	} else {
+		t.count.add(0, len(row)-old.RowLen())
+	}
+	return t.write(hash, ref, h, row, k)
+}
+
+// insert makes a cell for a key that has none.
+func (t *values) insert(hash uint64, h cells.Header, key, row []byte, k int) error {
+	ref, err := t.put(h, cells.Units(valueKeyAt+len(key)+len(row)), key, row)
+	if err != nil {
+		return err
+	}
+	t.moved(k, 0, ref)
+	return t.index.Insert(hash, ref)
+}
+
+// write gives the cell of a key a new header and row: in place, or where it is frozen or of another size in a new cell.
+func (t *values) write(hash uint64, ref cells.Ref, h cells.Header, row []byte, k int) error {
 	cell := t.cells.At(ref)
 	old := cells.HeaderOf(cell)
-	t.count.add(0, len(row)-old.RowLen())
-	if old.Gen() == gen {
+	switch {
+	case old.Gen() == h.Gen():
 		h |= old & cells.Stored
-	} else {
+	case old&cells.Absent == 0:
 		h |= cells.Stored
 	}
-	oldUnits := cells.Units(valueKeyAt + len(key) + old.RowLen())
+	if h&cells.Absent != 0 {
+		h &^= cells.Stored // its deletion has been noted
+	}
+	n := valueKeyAt + old.KeyLen()
+	units, oldUnits := cells.Units(n+len(row)), cells.Units(n+old.RowLen())
 	if oldUnits != units || t.cells.Frozen(old.Gen()) {
-		to, err := t.put(h, units, key, row)
+		to, err := t.put(h, units, cell[valueKeyAt:n], row)
 		if err != nil {
 			return err
 		}
@@ -224,11 +305,11 @@ func (t *values) set(hash uint64, key, row []byte, k int) error {
 		t.cells.Drop(ref, old, oldUnits)
 		return nil
 	}
-	if old.Gen() != gen {
-		t.cells.Dirty(ref)
+	if old.Gen() != h.Gen() {
+		t.cells.Dirty(ref, units)
 	}
 	h.Put(cell)
-	copy(cell[valueKeyAt+len(key):], row)
+	copy(cell[n:], row)
 	return nil
 }
 
@@ -243,45 +324,81 @@ func (t *values) put(h cells.Header, units uint32, key, row []byte) (cells.Ref, 
 	copy(cell[valueKeyAt:], key)
 	copy(cell[valueKeyAt+len(key):], row)
 	if h.Gen() > 0 {
-		t.cells.Dirty(ref)
+		t.cells.Dirty(ref, units)
 	}
 	return ref, nil
 }
 
-func (t *values) clear(hash uint64, key []byte, k int) {
+// clear removes the value of a key, which is number k of the key set. Over a store, a cell stays that says so.
+func (t *values) clear(hash uint64, key []byte, k int) error {
 	ref, at := t.find(hash, key)
 	if ref == 0 {
-		return
+		if t.store == nil {
+			return nil
+		}
+		if err := t.fits(&t.schema, key, nil); err != nil {
+			return err
+		}
+		t.cells.Deleted(key, nil)
+		return t.insert(hash, cells.MakeHeader(len(key), 0, t.cells.Gen())|cells.Absent, key, nil, k)
 	}
 	cell := t.cells.At(ref)
 	h := cells.HeaderOf(cell)
+	if h&cells.Absent != 0 {
+		return nil
+	}
 	t.count.add(-1, -len(key)-h.RowLen())
 	if h.Gen() != t.cells.Gen() || h&cells.Stored != 0 {
 		t.cells.Deleted(key, nil)
 	}
+	if t.store != nil {
+		return t.write(hash, ref, cells.MakeHeader(len(key), 0, t.cells.Gen())|cells.Absent, nil, k)
+	}
 	t.index.Delete(at)
 	t.moved(k, ref, 0)
 	t.cells.Drop(ref, h, valueUnits(cell))
+	return nil
 }
 
 func (t *values) restore(e *state.Entry, hash uint64) error {
-	ref, at := t.find(hash, e.Key)
-	if ref != 0 {
-		cell := t.cells.At(ref)
-		t.count.add(-1, -len(e.Key)-cells.HeaderOf(cell).RowLen())
+	if t.store != nil {
+		if e.Deleted {
+			return t.store.Delete(t.number, e.Key, nil)
+		}
+		return t.store.Put(t.number, e.Key, nil, e.Value)
+	}
+	if ref, at := t.find(hash, e.Key); ref != 0 {
+		h := cells.HeaderOf(t.cells.At(ref))
+		t.count.add(-1, -len(e.Key)-h.RowLen())
 		t.index.Delete(at)
-		t.cells.Drop(ref, cells.HeaderOf(cell), valueUnits(cell))
+		t.cells.Drop(ref, h, valueUnits(t.cells.At(ref)))
 	}
 	if e.Deleted {
 		return nil
 	}
 	t.count.add(1, len(e.Key)+len(e.Value))
-	ref, err := t.put(cells.MakeHeader(len(e.Key), len(e.Value), 0), cells.Units(valueKeyAt+len(e.Key)+len(e.Value)), e.Key, e.Value)
-	if err != nil {
-		return err
-	}
-	return t.index.Insert(hash, ref)
+	return t.insert(hash, cells.MakeHeader(len(e.Key), len(e.Value), 0), e.Key, e.Value, 0)
 }
+
+func (t *values) evict() {
+	t.refs = t.refs[:0]
+	t.index.Sweep(func(ref cells.Ref) bool {
+		cell := t.cells.At(ref)
+		h := cells.HeaderOf(cell)
+		if !t.cells.Clean(h.Gen()) {
+			return false
+		}
+		if h&cells.Absent == 0 {
+			t.count.add(-1, -h.KeyLen()-h.RowLen())
+		}
+		t.cells.Free(ref, valueUnits(cell))
+		return true
+	})
+}
+
+func (t *values) clean() int64 { return t.cells.CleanBytes() }
+
+func (t *values) changed() int64 { return t.cells.ChangedBytes() }
 
 func (t *values) freeze(base bool) (frozenTable, error) {
 	f, err := t.cells.Freeze(base)
@@ -308,6 +425,8 @@ type frozenValues struct {
 	cells *cells.Frozen
 }
 
+func (f *frozenValues) of() state.Space { return f.space }
+
 func (f *frozenValues) write(to state.Writer) error {
 	if f.cells.Empty() {
 		return nil
@@ -319,6 +438,9 @@ func (f *frozenValues) write(to state.Writer) error {
 		return err
 	}
 	return f.cells.Each(valueUnits, func(_ cells.Ref, cell []byte) error {
+		if cells.HeaderOf(cell)&cells.Absent != 0 {
+			return nil
+		}
 		return to.Put(valueKey(cell), nil, valueRow(cell))
 	})
 }

@@ -10,4 +10,4 @@ import (
 type Factory struct{}
 
 // New implements state.Factory.
-func (Factory) New(options state.Options) (state.Backend, error) { return hot.New(options), nil }
+func (Factory) New(options state.Options) (state.Backend, error) { return hot.New(options, nil), nil }

@@ -17,7 +17,11 @@ func Run(t *testing.T, open Opener) {
 		for seed := range seeds {
 			t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 				keys := []int{1, 3, 40, 400}[seed%4]
-				p := newProgram(t, open, state.Options{}, uint64(seed), keys)
+				o := state.Options{}
+				if seed/4%2 == 0 { // forget all that may be forgotten, at every turn
+					o.HotBytesMax = 1
+				}
+				p := newProgram(t, open, o, uint64(seed), keys)
 				for range steps {
 					p.step()
 				}

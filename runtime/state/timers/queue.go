@@ -168,7 +168,7 @@ func (q *Queue) add(id, hash uint64, key []byte, kind uint32, tag []byte, time i
 	put32(n, atPrev, 0)
 	copy(n[atTag:], tag)
 	if gen > 0 {
-		q.nodes.Dirty(ref)
+		q.nodes.Dirty(ref, nodeUnits(n))
 	}
 	h := q.heads.At(head)
 	if u32(h, atCount) == 0 {
