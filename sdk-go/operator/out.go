@@ -29,6 +29,9 @@ func (o *Out[R]) Emit(row R) {
 	c.n++
 }
 
+// rowBytes is what an emitted row takes besides its columns: the item it belongs to, and event time and position in the host.
+const rowBytes = 4 + 16
+
 type outCore[R any] struct {
 	slot     *engine.Slot
 	name     string
@@ -47,8 +50,7 @@ func (c *outCore[R]) Declare(s *engine.Slot, d engine.Declaration) error {
 	if err != nil {
 		return err
 	}
-	const itemOf = 4
-	c.slot, c.name, c.layout, c.variable, c.bytes = s, d.Name, layout, layout.Variable(), layout.Bytes+itemOf
+	c.slot, c.name, c.layout, c.variable, c.bytes = s, d.Name, layout, layout.Variable(), layout.Bytes+rowBytes
 	c.id = s.AddOutput(c)
 	return nil
 }
@@ -79,6 +81,8 @@ func (c *outCore[R]) grow() {
 }
 
 func (c *outCore[R]) Reset() { c.n = 0 }
+
+func (c *outCore[R]) Sections() int { return 1 }
 
 func (c *outCore[R]) Flush(b *frame.Builder, done int) {
 	if c.n == 0 {

@@ -60,6 +60,8 @@ type Output interface {
 	Name() string
 	Bind(s *Slot) (abi.BindOutput, error)
 	Reset()
+	// Sections is the most that Flush adds to the answer.
+	Sections() int
 	// Flush adds the rows emitted since Reset to the answer; done is the number of items that took effect.
 	Flush(b *frame.Builder, done int)
 }
@@ -108,6 +110,7 @@ type Slot struct {
 	Cursor  Cursor
 	Arena   row.Arena
 	Frame   frame.Reader
+	Items   int // of the frame that are processed: all, or fewer where the answer to all was too large
 	Request abi.OpenRequest
 	Host    Host
 
@@ -160,9 +163,9 @@ func (s *Slot) Process(data []byte) []byte {
 		return s.fail(abi.ErrorCodeUnexpected, abi.ItemNone, err)
 	}
 	items, bytesMax := s.Frame.Items(), s.Request.Limits.FrameBytes
-	for limit := items; ; {
+	for s.Items = items; ; {
 		s.begin()
-		done, err := s.run(limit)
+		done, err := s.run(s.Items)
 		if err != nil {
 			return s.fail(abi.ErrorCodeUser, s.Cursor.Item, err)
 		}
@@ -179,7 +182,7 @@ func (s *Slot) Process(data []byte) []byte {
 		case s.applied:
 			return s.fail(abi.ErrorCodeLimit, abi.ItemNone, errOverLimit(bytesMax))
 		}
-		limit = done / 2
+		s.Items = done / 2
 	}
 }
 
@@ -230,7 +233,11 @@ func (s *Slot) run(limit int) (done int, err error) {
 // finish builds the answer of a frame of which the first done items took effect.
 func (s *Slot) finish(done, items int) []byte {
 	b := &s.answer
-	b.Start(&s.Frame, 3+len(s.outputs)+len(s.states))
+	sections := 3 + len(s.states)
+	for _, o := range s.outputs {
+		sections += o.Sections()
+	}
+	b.Start(&s.Frame, sections)
 	if done < items {
 		head := b.Open(abi.SectionConsumed, 0, abi.ConsumedSize, 0)
 		b.PutU32(head, uint32(done))

@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"runtime"
 	"unsafe"
 
 	"github.com/tidemill/tidemill/sdk-go/internal/abi"
@@ -11,15 +12,17 @@ import (
 type Builder struct {
 	buf     []byte // always a multiple of 16 bytes long and 16-aligned
 	entries int
-	section int // where the open section began
+	section int   // where the open section began
+	spans   []int // where the offsets of buffers stand
+	lent    bool  // some buffers lie elsewhere in memory
 }
 
 const bufferMin = 64 << 10
 
 // Start begins an answer that echoes the frame and has at most sections sections.
 func (b *Builder) Start(r *Reader, sections int) {
-	b.buf = b.buf[:0]
-	b.entries = 0
+	b.buf, b.spans = b.buf[:0], b.spans[:0]
+	b.entries, b.lent = 0, false
 	b.Extend(abi.HeaderSize + sections*abi.SectionEntrySize)
 	clear(b.buf)
 	copy(b.buf, abi.Magic)
@@ -52,6 +55,13 @@ func (b *Builder) Close() {
 
 // Finish completes the header and returns the answer.
 func (b *Builder) Finish() []byte {
+	if b.lent {
+		b.PutU32(28, abi.FlagAbsolute)
+		base := uint32(uintptr(unsafe.Pointer(unsafe.SliceData(b.buf))))
+		for _, at := range b.spans {
+			*(*uint32)(unsafe.Pointer(&b.buf[at])) += base
+		}
+	}
 	b.PutU32(8, uint32(len(b.buf)))
 	b.PutU32(12, uint32(b.entries))
 	return b.buf
@@ -59,7 +69,7 @@ func (b *Builder) Finish() []byte {
 
 // StartBlock begins a rows block.
 func (b *Builder) StartBlock(rows, columns int) {
-	b.buf = b.buf[:0]
+	b.buf, b.spans = b.buf[:0], b.spans[:0]
 	b.Extend(abi.BlockSize + columns*abi.NodeSize)
 	clear(b.buf)
 	b.PutU32(0, uint32(rows))
@@ -109,7 +119,25 @@ func (b *Builder) Buffer(field, n int) unsafe.Pointer {
 	at := b.Extend(n)
 	b.PutU32(field, uint32(at))
 	b.PutU32(field+4, uint32(n))
+	b.spans = append(b.spans, field)
 	return unsafe.Pointer(&b.buf[at])
+}
+
+// addresses says whether pointers are addresses of the contract: in a module of 32-bit memory they are.
+const addresses = runtime.GOARCH == "wasm"
+
+// Lend makes memory that stays as it is until the answer has been read a column buffer. In a module it is not copied.
+func (b *Builder) Lend(field int, data []byte) {
+	if !addresses {
+		copy(unsafe.Slice((*byte)(b.Buffer(field, len(data))), len(data)), data)
+		return
+	}
+	if len(data) == 0 {
+		return
+	}
+	b.lent = true
+	b.PutU32(field, uint32(uintptr(unsafe.Pointer(unsafe.SliceData(data)))))
+	b.PutU32(field+4, uint32(len(data)))
 }
 
 // PutU16 writes at an offset.

@@ -91,14 +91,7 @@ func (l *Layout) addStruct(t reflect.Type, base uintptr) error {
 		at := base + sf.Offset
 		switch {
 		case isOperator(sf.Type, fromInputName), isOperator(sf.Type, fromKeyName):
-			p := Pass{Name: name, From: name, Key: isOperator(sf.Type, fromKeyName), column: l.columns()}
-			if from, ok := options["from"]; ok {
-				p.From = from
-			}
-			if sf.Anonymous {
-				p.Name, p.From = "", ""
-			}
-			l.Passed = append(l.Passed, p)
+			l.Passed = append(l.Passed, passOf(sf, name, options, l.columns()))
 		case !Scalar(sf.Type) && sf.Anonymous && sf.Type.Kind() == reflect.Struct:
 			if err := l.addStruct(sf.Type, at); err != nil {
 				return err
@@ -120,6 +113,17 @@ func (l *Layout) addStruct(t reflect.Type, base uintptr) error {
 		}
 	}
 	return nil
+}
+
+func passOf(sf reflect.StructField, name string, options map[string]string, column int) Pass {
+	p := Pass{Name: name, From: name, Key: isOperator(sf.Type, fromKeyName), column: column}
+	if from, ok := options["from"]; ok {
+		p.From = from
+	}
+	if sf.Anonymous {
+		p.Name, p.From = "", ""
+	}
+	return p
 }
 
 func (l *Layout) columns() int { return len(l.Fields) + len(l.Passed) }

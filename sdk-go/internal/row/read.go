@@ -54,6 +54,8 @@ var conversions = map[[2]abi.Type]conversion{
 	{abi.UTF8, abi.UTF8}: viewText, {abi.Binary, abi.Binary}: viewBytes, {abi.Binary, abi.UTF8}: viewBytes,
 }
 
+var errPassedIn = errors.New("operator.FromInput and operator.FromKey belong in output rows")
+
 // ColumnError is a column that does not fit the field that asks for it.
 type ColumnError struct {
 	Column, Message string
@@ -65,7 +67,7 @@ func (e *ColumnError) Error() string { return "column " + e.Column + ": " + e.Me
 // needs a field of type operator.Null.
 func (l *Layout) Bind(schema []abi.Field) (*Reading, error) {
 	if len(l.Passed) > 0 {
-		return nil, errors.New("operator.FromInput and operator.FromKey belong in output rows")
+		return nil, errPassedIn
 	}
 	r := &Reading{}
 	for _, f := range l.Fields {

@@ -53,16 +53,20 @@ func (l *Layout) Plain() *Writing {
 
 // Output resolves the passed columns of an output row against the columns of its input port and the key columns.
 func (l *Layout) Output(input, key []abi.Field) (*Writing, error) {
+	return output(l.Fields, l.Passed, input, key)
+}
+
+func output(fields []Field, passed []Pass, input, key []abi.Field) (*Writing, error) {
 	w := &Writing{}
-	for place, f, p := 0, 0, 0; place < l.columns(); place++ {
-		if f < len(l.Fields) && l.Fields[f].column == place {
-			field := l.Fields[f]
+	for f, p := 0, 0; f+p < len(fields)+len(passed); {
+		if f < len(fields) && fields[f].column == f+p {
+			field := fields[f]
 			w.fields = append(w.fields, writing{field, len(w.Schema)})
 			w.Schema = append(w.Schema, abi.Field{Name: field.Name, Type: abi.TypeNames[field.Type], Nullable: field.Nullable})
 			f++
 			continue
 		}
-		if err := w.pass(l.Passed[p], input, key); err != nil {
+		if err := w.pass(passed[p], input, key); err != nil {
 			return nil, err
 		}
 		p++
@@ -105,14 +109,7 @@ func (w *Writing) FromInput() bool {
 
 // Write writes rows as columns, whose nodes begin at an offset of the builder. It zeroes the values of null fields in the rows.
 func (w *Writing) Write(b *frame.Builder, nodes int, rows Rows) {
-	for i := range w.passed {
-		p := &w.passed[i]
-		node := nodes + p.node*abi.NodeSize
-		b.PutU16(node, uint16(p.typ))
-		b.PutU16(node+2, p.flag)
-		b.PutU32(node+4, uint32(rows.N))
-		b.PutU32(node+32, p.ref)
-	}
+	w.writePassed(b, nodes, rows.N)
 	for i := range w.fields {
 		f := &w.fields[i]
 		node := nodes + f.node*abi.NodeSize
@@ -125,6 +122,17 @@ func (w *Writing) Write(b *frame.Builder, nodes int, rows Rows) {
 			f.writeValidity(b, node, &rows)
 		}
 		f.writeValues(b, node, &rows)
+	}
+}
+
+func (w *Writing) writePassed(b *frame.Builder, nodes, rows int) {
+	for i := range w.passed {
+		p := &w.passed[i]
+		node := nodes + p.node*abi.NodeSize
+		b.PutU16(node, uint16(p.typ))
+		b.PutU16(node+2, p.flag)
+		b.PutU32(node+4, uint32(rows))
+		b.PutU32(node+32, p.ref)
 	}
 }
 
