@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"github.com/tidemill/tidemill/connectors"
@@ -35,11 +36,11 @@ type Numbers struct {
 	FirstKey int64
 	Step     int64
 	Disorder int64
-	Unbound  bool                               // the source says that it never ends, and idles where its rows end
-	Bad      func(split, row int) bool          // a record that cannot be decoded; nil: none
-	Null     func(split, row int) bool          // a record without a time; nil: none
-	Gate     func(split string) <-chan struct{} // a read waits until the channel is closed; nil: none does
-	Fail     atomic.Int64                       // reads until an error; 0: never
+	Unbound  bool                      // the source says that it never ends, and idles where its rows end
+	Bad      func(split, row int) bool // a record that cannot be decoded; nil: none
+	Null     func(split, row int) bool // a record without a time; nil: none
+	Tap      *Tap                      // holds reads back; nil: nothing does
+	Fail     atomic.Int64              // reads until an error; 0: never
 }
 
 var _ connectors.Source = (*Numbers)(nil)
@@ -92,12 +93,47 @@ func (e *numbersEnumerator) Discover(context.Context) ([]connectors.Split, bool,
 func (e *numbersEnumerator) Snapshot() ([]byte, error) { return json.Marshal(e.given) }
 func (e *numbersEnumerator) Close() error              { return nil }
 
+// Tap lets rows of a Numbers through, up to a number in each split. Safe for concurrent use.
+type Tap struct {
+	mu     sync.Mutex
+	rows   int
+	opened chan struct{}
+}
+
+// NewTap returns a tap that lets through so many rows of each split.
+func NewTap(rows int) *Tap { return &Tap{rows: rows, opened: make(chan struct{})} }
+
+// Open lets through so many rows of each split altogether.
+func (t *Tap) Open(rows int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rows = rows
+	close(t.opened)
+	t.opened = make(chan struct{})
+}
+
+// wait returns when a split that has been read up to row may go on, and how far; the end of the split may always be read.
+func (t *Tap) wait(ctx context.Context, row, end int) (int, error) {
+	for {
+		t.mu.Lock()
+		rows, opened := t.rows, t.opened
+		t.mu.Unlock()
+		if row < rows || row == end {
+			return min(max(rows, row), end), nil
+		}
+		select {
+		case <-opened:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}
+
 // errRead is what Numbers fails with.
 var errRead = errors.New("the read was made to fail")
 
 type numbersReader struct {
 	source *Numbers
-	id     string
 	split  int
 	pos    record.Position
 	rng    *rand.Rand
@@ -113,21 +149,21 @@ func (n *Numbers) Open(_ context.Context, s connectors.Split, at record.Position
 	if at.Records != at.Offset {
 		return nil, fmt.Errorf("split %s: position %+v was never reported", split, at)
 	}
-	return &numbersReader{source: n, id: split, split: i, pos: at, rng: rand.New(rand.NewPCG(n.Seed, uint64(at.Offset)))}, nil
+	return &numbersReader{source: n, split: i, pos: at, rng: rand.New(rand.NewPCG(n.Seed, uint64(at.Offset)))}, nil
 }
 
 func (r *numbersReader) Next(ctx context.Context, dst *record.Batch, most int, bad *[]connectors.BadRecord) error {
-	if r.source.Gate != nil {
-		select {
-		case <-r.source.Gate(r.id):
-		case <-ctx.Done():
-			return ctx.Err()
+	free := r.source.Rows
+	if r.source.Tap != nil {
+		var err error
+		if free, err = r.source.Tap.wait(ctx, int(r.pos.Offset), r.source.Rows); err != nil {
+			return err
 		}
 	}
 	if r.source.Fail.Load() > 0 && r.source.Fail.Add(-1) == 0 {
 		return errRead
 	}
-	n := min(most, 1+r.rng.IntN(700), r.source.Rows-int(r.pos.Offset))
+	n := min(most, 1+r.rng.IntN(700), free-int(r.pos.Offset))
 	for range n {
 		row := int(r.pos.Offset)
 		r.pos.Offset++
