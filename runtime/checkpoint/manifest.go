@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tidemill/tidemill/connectors"
 	"github.com/tidemill/tidemill/runtime/checkpoint/segment"
@@ -161,9 +162,13 @@ func (m *Manifest) check() error {
 	case m.Previous != nil && m.Previous.Checkpoint >= m.Checkpoint, m.RestoredFrom >= m.Checkpoint:
 		return fmt.Errorf("checkpoint %d follows a later one", m.Checkpoint)
 	}
-	for i := 1; i < len(m.Splits); i++ {
-		if a, b := &m.Splits[i-1], &m.Splits[i]; a.Source == b.Source && a.Split.ID == b.Split.ID {
-			return fmt.Errorf("split %q of source %q appears twice", b.Split.ID, b.Source)
+	for i := range m.Splits {
+		s := &m.Splits[i]
+		if !utf8.ValidString(s.Split.ID) || !utf8.ValidString(s.Position.Token) {
+			return fmt.Errorf("split %q of source %q has an id or token that is not UTF-8: JSON would change it", s.Split.ID, s.Source)
+		}
+		if i > 0 && m.Splits[i-1].Source == s.Source && m.Splits[i-1].Split.ID == s.Split.ID {
+			return fmt.Errorf("split %q of source %q appears twice", s.Split.ID, s.Source)
 		}
 	}
 	for i := 1; i < len(m.Enumerators); i++ {

@@ -182,6 +182,8 @@ func TestManifestCheck(t *testing.T) {
 		"it follows itself":             func(m *Manifest) { m.Previous.Checkpoint = 12 },
 		"restored from a later one":     func(m *Manifest) { m.RestoredFrom = 13 },
 		"a split twice":                 func(m *Manifest) { m.Splits[0].Split.ID = m.Splits[1].Split.ID },
+		"a split id that is not UTF-8":  func(m *Manifest) { m.Splits[0].Split.ID = "caf\xe9.csv" },
+		"a token that is not UTF-8":     func(m *Manifest) { m.Splits[0].Position.Token = "\xff" },
 		"an enumerator twice":           func(m *Manifest) { m.Enumerators = append(m.Enumerators, m.Enumerators[0]) },
 		"groups beyond the maximum":     func(m *Manifest) { m.Segments[2].Groups[1] = 129 },
 		"empty groups":                  func(m *Manifest) { m.Segments[2].Groups = [2]int{64, 64} },
