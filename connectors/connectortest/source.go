@@ -22,6 +22,8 @@ type Source struct {
 	// Bad.
 	Want []string
 	Bad  int
+	// SplitsMin is the least number of splits that show that the source is cut as it should.
+	SplitsMin int
 }
 
 // TestSource runs the suite on a source.
@@ -158,6 +160,9 @@ func testSplits(t *testing.T, s Source) {
 	}
 	schema := schemaOf(t, src)
 	splits, state := discover(t, src, nil)
+	if len(splits) < s.SplitsMin {
+		t.Errorf("%d splits, want %d", len(splits), s.SplitsMin)
+	}
 	random := rand.New(rand.NewPCG(1, 0))
 	var got []string
 	bad := 0

@@ -22,7 +22,7 @@ var sourceOptions = &spec.Object{Fields: []spec.Field{
 	{Name: "split_bytes", Kind: spec.Size, Min: "64KiB",
 		Doc: "Length of the byte ranges in which a file is read. Without it all files together give as many splits as the source has subtasks, each of 64KiB at least. A file is one split with tail and in formats that cannot be cut at any line."},
 	{Name: "record_bytes_max", Kind: spec.Size, Default: "1MiB", Min: "1KiB", Max: "16MiB",
-		Doc: "The longest record, its line end included. A longer one is a bad record."},
+		Doc: "The longest record, without its line feed. A longer one is a bad record."},
 }}
 
 var sinkOptions = &spec.Object{Fields: []spec.Field{

@@ -66,11 +66,10 @@ func (r *reader) start(at record.Position) error {
 	if print != r.spec.Print {
 		return ErrReplaced.Errorf("the file begins otherwise than when its splits were made").At("%s", r.path).Do(replacedHint)
 	}
-	r.buf = make([]byte, min(blockBytes, r.source.recordBytesMax))
+	r.buf = make([]byte, min(blockBytes, r.source.recordBytesMax+1))
 	switch first := int64(len(r.spec.Header)); {
 	case at.Offset > r.spec.Start:
 		r.base, r.offset = at.Offset, at.Offset
-		r.ended = r.spec.End > 0 && at.Offset >= r.spec.End
 	case r.spec.Start == first:
 		r.base, r.offset, r.line = first, first, 1+int64(bytes.Count(r.spec.Header, []byte{'\n'}))
 	default:
@@ -222,7 +221,7 @@ func (r *reader) makeRoom() {
 	if r.to < len(r.buf) {
 		return
 	}
-	if limit := r.source.recordBytesMax; len(r.buf) < limit {
+	if limit := r.source.recordBytesMax + 1; len(r.buf) < limit { // and a line feed
 		r.buf = append(r.buf, make([]byte, min(len(r.buf), limit-len(r.buf)))...)
 		return
 	}
