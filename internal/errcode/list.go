@@ -37,18 +37,21 @@ func (l List) Unwrap() []error {
 	return all
 }
 
-// Each returns the outermost coded errors of err: those of a List, else the one that Of finds, else none.
+// Each returns the outermost coded errors of err: where several errors are joined, those of each of them.
 func Each(err error) []*Error {
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		switch e := e.(type) {
-		case List:
-			return e
-		case *Error:
-			return List{e}
-		}
-	}
-	if e := Of(err); e != nil {
+	switch e := err.(type) {
+	case nil:
+		return nil
+	case *Error:
 		return List{e}
+	case List:
+		return e
+	case interface{ Unwrap() []error }:
+		var all List
+		for _, member := range e.Unwrap() {
+			all = append(all, Each(member)...)
+		}
+		return all
 	}
-	return nil
+	return Each(errors.Unwrap(err))
 }

@@ -41,6 +41,9 @@ func TestList(t *testing.T) {
 	if all := Each(outer); len(all) != 1 || all[0] != outer || !Is(outer, second) {
 		t.Errorf("Each of an error caused by a list: %v", all)
 	}
+	if all := Each(errors.Join(errors.New("plain"), fmt.Errorf("x: %w", two), nil, List{one, two})); len(all) != 3 || all[1] != one {
+		t.Errorf("Each of joined errors: %v", all)
+	}
 	if Each(errors.New("plain")) != nil {
 		t.Error("Each of a plain error")
 	}
