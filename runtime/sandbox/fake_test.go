@@ -216,6 +216,12 @@ func (l *logLines) Enabled(context.Context, slog.Level) bool { return true }
 
 func newRig(t *testing.T, p *program, inputs []operator.Input, adjust func(*Config)) *rig {
 	t.Helper()
+	return newRigFor(t, p, p.module(), "op", inputs, adjust)
+}
+
+// newRigFor opens an operator of a module with the descriptor of a program.
+func newRigFor(t *testing.T, p *program, m Module, entry string, inputs []operator.Input, adjust func(*Config)) *rig {
+	t.Helper()
 	r := &rig{t: t, now: 1_000_000, logged: &logLines{Handler: slog.NewTextHandler(io.Discard, nil)}}
 	r.ctx = &operator.Context{
 		Job: "job", Operator: "op", Parallelism: 1, MaxParallelism: 128, Inputs: inputs, Watermark: record.WatermarkNone,
@@ -243,7 +249,7 @@ func newRig(t *testing.T, p *program, inputs []operator.Input, adjust func(*Conf
 			r.ctx.State = r.state
 		}
 	}
-	request := Request("op", "job", "op", 0, 1, inputs, r.ctx.Key, nil)
+	request := Request(entry, "job", "op", 0, 1, inputs, r.ctx.Key, nil)
 	binding, err := abi.Bind(&request, &p.descriptor)
 	if err != nil {
 		t.Fatalf("binding: %v", err)
@@ -255,7 +261,7 @@ func newRig(t *testing.T, p *program, inputs []operator.Input, adjust func(*Conf
 		}
 		r.ctx.Outputs = append(r.ctx.Outputs, operator.Output{Port: o.Name, Schema: schema})
 	}
-	config := Config{Module: p.module(), Entry: "op", Binding: binding}
+	config := Config{Module: m, Entry: entry, Binding: binding}
 	if adjust != nil {
 		adjust(&config)
 	}

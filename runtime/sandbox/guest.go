@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/tidemill/tidemill/abi"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
@@ -135,21 +137,22 @@ type refusal struct{ *abi.OpenError }
 
 func (r *refusal) Error() string { return r.Message }
 
-// faultText says how a guest's code ended and where.
+// notTheirs begin the names of functions that are not the operator's own: Go's runtime, the linker's entry and the SDK.
+var notTheirs = []string{"runtime.", "wasm_pc_f_loop", "tidemill_process", "github.com_tidemill_tidemill_sdk_go_"}
+
+// faultText says how a guest's code ended and in which functions. Those that are not the operator's are left out where there are
+// others: a panic has half a dozen of them in front.
 func faultText(f *vm.Fault) string {
-	text := f.Error()
-	for i, name := range f.Frames {
-		if i == framesShown {
-			break
-		}
-		if i == 0 {
-			text += " in "
-		} else {
-			text += " < "
-		}
-		text += abi.CleanText([]byte(name))
+	names := slices.DeleteFunc(slices.Clone(f.Frames), func(name string) bool {
+		return slices.ContainsFunc(notTheirs, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	})
+	if len(names) == 0 {
+		names = f.Frames
 	}
-	return text
+	if len(names) == 0 {
+		return f.Error()
+	}
+	return f.Error() + " in " + abi.CleanText([]byte(strings.Join(names[:min(len(names), framesShown)], " < ")))
 }
 
 // framesShown is how many functions of a guest's stack an error names.
