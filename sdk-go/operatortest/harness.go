@@ -95,6 +95,9 @@ func Open(t testing.TB, entry string, config Config) (*Harness, error) {
 	h.store = newStore(h.descriptor)
 	h.outputs = make([][]emitted, len(h.descriptor.Outputs))
 	t.Cleanup(func() {
+		if t.Failed() {
+			return
+		}
 		for _, e := range h.errors {
 			t.Errorf("rejected: %+v", e)
 		}
