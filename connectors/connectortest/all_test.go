@@ -80,7 +80,20 @@ func TestFileSink(t *testing.T) {
 					return newSink(t, env, "file", options)
 				},
 				Visible: published,
-				Files:   true,
+				Unfinished: func(t *testing.T, fs vfs.FS) []string {
+					entries, err := fs.ReadDir(connectortest.Dir + "/out")
+					if err != nil {
+						t.Fatal(err)
+					}
+					var left []string
+					for _, e := range entries {
+						if strings.HasSuffix(e.Name(), ".open") {
+							left = append(left, e.Name())
+						}
+					}
+					return left
+				},
+				Files: true,
 			})
 		})
 	}

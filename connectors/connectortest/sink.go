@@ -34,6 +34,8 @@ type Sink struct {
 	// Visible is what a reader of the output sees now: lines of JSON with the members of SinkSchema. It fails the test where the
 	// output breaks a promise of its own (a line that is not whole).
 	Visible func(t *testing.T, fs vfs.FS) []string
+	// Unfinished names output that is there and not visible; nil where there is no such thing. A job that has ended leaves none.
+	Unfinished func(t *testing.T, fs vfs.FS) []string
 	// Files says that all output goes through Env.FS, so that faults can be injected there.
 	Files bool
 }
@@ -278,6 +280,11 @@ func (j *job) checkEnd() {
 	}
 	if diff := Difference(got, want); diff != "" {
 		j.t.Fatalf("%s: at the end: %s", j.name, diff)
+	}
+	if j.s.Unfinished != nil {
+		if left := j.s.Unfinished(j.t, j.mem); len(left) > 0 {
+			j.t.Fatalf("%s: the ended job leaves %q", j.name, left)
+		}
 	}
 }
 

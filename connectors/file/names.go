@@ -54,8 +54,26 @@ var (
 	publishedPattern = regexp.MustCompile(`^(\d{8,})-(\d+)-(\d{4,})\.([a-z0-9]+)$`)
 )
 
-// parseName recognises a file of the sink.
+// name is how the file is called in the folder.
+func (f found) name(sink string) string {
+	switch f.state {
+	case open:
+		return f.open(sink)
+	case published:
+		return f.published(sink, f.checkpoint)
+	}
+	return f.takenBack(sink, f.checkpoint)
+}
+
+// parseName recognises a file of the sink: one that is called exactly as the sink would call it.
 func parseName(sink, name string) found {
+	if f := parseParts(sink, name); f.state != foreign && f.name(sink) == name {
+		return f
+	}
+	return found{}
+}
+
+func parseParts(sink, name string) found {
 	if rest, ok := strings.CutPrefix(name, sink+"-"); ok {
 		return parsePublished(rest, published)
 	}
