@@ -219,8 +219,8 @@ func newRig(t *testing.T, p *program, inputs []operator.Input, adjust func(*Conf
 	return newRigFor(t, p, p.module(), "op", inputs, adjust)
 }
 
-// newRigFor opens an operator of a module with the descriptor of a program.
-func newRigFor(t *testing.T, p *program, m Module, entry string, inputs []operator.Input, adjust func(*Config)) *rig {
+// newRigContext makes the context of a program's operator.
+func newRigContext(t *testing.T, p *program, inputs []operator.Input) *rig {
 	t.Helper()
 	r := &rig{t: t, now: 1_000_000, logged: &logLines{Handler: slog.NewTextHandler(io.Discard, nil)}}
 	r.ctx = &operator.Context{
@@ -249,17 +249,25 @@ func newRigFor(t *testing.T, p *program, m Module, entry string, inputs []operat
 			r.ctx.State = r.state
 		}
 	}
+	for _, o := range p.descriptor.Outputs {
+		var fields []record.Field
+		for _, f := range o.Schema {
+			typ, _ := record.ParseType(f.Type)
+			fields = append(fields, record.Field{Name: f.Name, Type: typ, Nullable: f.Nullable})
+		}
+		r.ctx.Outputs = append(r.ctx.Outputs, operator.Output{Port: o.Name, Schema: schema(t, fields...)})
+	}
+	return r
+}
+
+// newRigFor opens an operator of a module with the descriptor of a program.
+func newRigFor(t *testing.T, p *program, m Module, entry string, inputs []operator.Input, adjust func(*Config)) *rig {
+	t.Helper()
+	r := newRigContext(t, p, inputs)
 	request := Request(entry, "job", "op", 0, 1, inputs, r.ctx.Key, nil)
 	binding, err := abi.Bind(&request, &p.descriptor)
 	if err != nil {
 		t.Fatalf("binding: %v", err)
-	}
-	for _, o := range binding.Outputs {
-		schema, err := record.NewSchema(recordFields(o.Fields))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.ctx.Outputs = append(r.ctx.Outputs, operator.Output{Port: o.Name, Schema: schema})
 	}
 	config := Config{Module: m, Entry: entry, Binding: binding}
 	if adjust != nil {
