@@ -68,6 +68,7 @@ func TestCharges(t *testing.T) {
 		{"loop " + work(7) + " loop " + work(10) + " end " + work(5) + " end", "entry 1 loop 13 loop 11"},
 		// The way out of a loop is charged outside of it, and the longest one counts.
 		{"block block loop local.get 0 br_if 1 local.get 0 br_if 2 br 0 end end " + work(50) + " end " + work(9), "entry 60 loop 4"},
+		{"block loop local.get 0 br_if 1 br 0 end unreachable end " + work(50), "entry 51 loop 3"},
 		{"local.get 0 if " + work(20) + " else " + work(30) + " end", "entry 32"},
 		{"local.get 0 if " + work(20) + " end " + work(7), "entry 29"},
 		// An arm that is much longer takes the difference itself.

@@ -76,7 +76,7 @@ func (p *program) end() {
 }
 
 func (p *program) statement() {
-	switch kind := p.r.IntN(13); kind {
+	switch kind := p.r.IntN(14); kind {
 	case 0, 1:
 		for range p.r.IntN(60) + 1 {
 			p.step()
@@ -120,6 +120,14 @@ func (p *program) statement() {
 		fmt.Fprintf(p, "local.get 1 call $f%d local.set 1\n", p.r.IntN(functionsOfProgram))
 	case 11:
 		fmt.Fprintf(p, "local.get 1 local.get 1 i32.const %d i32.and call_indirect (type $f) local.set 1\n", p.r.IntN(4))
+	case 13: // left from within only
+		p.nested("block")
+		p.nested("loop")
+		p.condition()
+		p.WriteString("br_if 1 br 0\n")
+		p.end()
+		p.WriteString("unreachable\n")
+		p.end()
 	case 12:
 		switch choice := p.r.IntN(4); {
 		case choice < 2 && !p.bulk:
