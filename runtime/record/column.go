@@ -122,6 +122,9 @@ func (c *Column) Float(i int) float64 {
 	return math.Float64frombits(binary.LittleEndian.Uint64(c.Values[i*8:]))
 }
 
+// Word returns the bits of row i of a column whose values have 8 bytes.
+func (c *Column) Word(i int) uint64 { return binary.LittleEndian.Uint64(c.Values[i*8:]) }
+
 // Bytes returns row i of a utf8 or binary column, a view.
 func (c *Column) Bytes(i int) []byte { return c.Values[c.Offsets[i]:c.Offsets[i+1]] }
 

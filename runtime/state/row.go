@@ -52,25 +52,21 @@ func NewCodec(fields []record.Field) *Codec {
 	return c
 }
 
-// FixedLen is the length of a row of fields of fixed size without nulls, 0 where a field is of variable size.
-func (c *Codec) FixedLen() int {
-	if len(c.vars) > 0 {
-		return 0
-	}
-	return rowHeader + c.fixedSize
-}
-
 // Word says whether a row is a single field of 8 bytes.
 func (c *Codec) Word() bool { return len(c.fields) == 1 && c.fixedSize == 8 }
 
-// AppendWord appends a row of a single 8-byte field.
-func AppendWord(dst []byte, v uint64) []byte {
-	return binary.LittleEndian.AppendUint64(append(dst, 0, rowVersion), v)
+// WordLen is the length of a row of a single 8-byte field that is not null.
+const WordLen = rowHeader + 8
+
+// PutWord writes a row of a single 8-byte field to the first WordLen bytes of dst.
+func PutWord(dst []byte, v uint64) {
+	dst[0], dst[1] = 0, rowVersion
+	binary.LittleEndian.PutUint64(dst[rowHeader:], v)
 }
 
-// WordOf reads a row that AppendWord made; false where it is another.
+// WordOf reads a row that PutWord made; false where it is another.
 func WordOf(row []byte) (uint64, bool) {
-	if len(row) != rowHeader+8 || row[0] != 0 || row[1] != rowVersion {
+	if len(row) != WordLen || row[0] != 0 || row[1] != rowVersion {
 		return 0, false
 	}
 	return binary.LittleEndian.Uint64(row[rowHeader:]), true
@@ -79,7 +75,7 @@ func WordOf(row []byte) (uint64, bool) {
 // Append appends row i of columns, which have the codec's fields in order.
 func (c *Codec) Append(dst []byte, columns []record.Column, i int) []byte {
 	if c.Word() && columns[0].Nulls == 0 {
-		return AppendWord(dst, binary.LittleEndian.Uint64(columns[0].Values[i*8:]))
+		return binary.LittleEndian.AppendUint64(append(dst, 0, rowVersion), columns[0].Word(i))
 	}
 	head := len(dst)
 	dst = append(dst, 0, rowVersion)

@@ -26,6 +26,8 @@ type values struct {
 	// Every one of them is live: who frees a cell that it may hold sets it right or empties it.
 	refs   []cells.Ref
 	loaded *record.KeySet // whose keys refs are probably for
+
+	touched cells.Header // keeps the reads of apply from being optimised away
 }
 
 func valueUnits(cell []byte) uint32 {
@@ -142,7 +144,7 @@ func (t *values) load(keys *record.KeySet, limit int, dst *state.Cells) error {
 			return err
 		}
 	}
-	if t.codec.Word() && limit >= t.codec.FixedLen() {
+	if t.codec.Word() && limit >= state.WordLen {
 		return t.loadWords(dst)
 	}
 	for k, ref := range t.refs {
@@ -206,22 +208,61 @@ func (t *values) apply(keys *record.KeySet, c *state.Changes) error {
 	if t.loaded != keys || len(t.refs) != keys.N {
 		t.resolve(keys)
 	}
-	for i, k := range c.Key {
-		var err error
-		switch c.Op[i] {
-		case state.OpSet:
-			t.row = t.codec.Append(t.row[:0], c.Columns, i)
-			err = t.set(keys.Hash[k], keys.Key(int(k)), t.row, int(k))
-		case state.OpClear:
-			err = t.clear(keys.Hash[k], keys.Key(int(k)), int(k))
-		default:
-			err = badOp(c.Op[i], t.space)
+	var headers [cells.Block]cells.Header
+	for from := 0; from < len(c.Key); from += cells.Block {
+		to := min(from+cells.Block, len(c.Key))
+		// The cells have left the first caches since the load: read them all, so that the misses overlap.
+		for i, k := range c.Key[from:to] {
+			if int(k) < len(t.refs) && t.refs[k] != 0 {
+				headers[i] = cells.HeaderOf(t.cells.At(t.refs[k]))
+			}
 		}
-		if err != nil {
-			return err
+		for i := from; i < to; i++ {
+			if err := t.change(keys, c, i); err != nil {
+				return err
+			}
 		}
 	}
+	t.touched = headers[0]
 	return nil
+}
+
+// change makes one change.
+func (t *values) change(keys *record.KeySet, c *state.Changes, i int) error {
+	k := int(c.Key[i])
+	switch c.Op[i] {
+	case state.OpSet:
+		if t.codec.Word() && c.Columns[0].Nulls == 0 && t.setWord(keys.Key(k), c.Columns[0].Word(i), k) {
+			return nil
+		}
+		t.row = t.codec.Append(t.row[:0], c.Columns, i)
+		return t.set(keys.Hash[k], keys.Key(k), t.row, k)
+	case state.OpClear:
+		return t.clear(keys.Hash[k], keys.Key(k), k)
+	}
+	return badOp(c.Op[i], t.space)
+}
+
+// setWord is set for a row of one field of 8 bytes in the commonest case: the cell is known, has such a row, and is not frozen.
+func (t *values) setWord(key []byte, word uint64, k int) bool {
+	if k >= len(t.refs) || t.refs[k] == 0 {
+		return false
+	}
+	ref := t.refs[k]
+	cell := t.cells.At(ref)
+	h := cells.HeaderOf(cell)
+	if h.RowLen() != state.WordLen || h&cells.Absent != 0 || !t.isKey(ref, h, key) {
+		return false
+	}
+	if gen := t.cells.Gen(); h.Gen() != gen {
+		if t.cells.Frozen(h.Gen()) {
+			return false
+		}
+		(cells.MakeHeader(len(key), state.WordLen, gen) | cells.Stored).Put(cell)
+		t.cells.Dirty(ref, cells.Units(valueKeyAt+len(key)+state.WordLen))
+	}
+	state.PutWord(cell[valueKeyAt+len(key):], word)
+	return true
 }
 
 // known returns the cell of key k of the last key set, where t.refs knows it.
