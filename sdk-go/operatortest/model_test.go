@@ -82,7 +82,9 @@ func (p *program) Open() error {
 	return nil
 }
 
-func (p *program) note(format string, args ...any) { p.Notes.Emit(note{Text: fmt.Sprintf(format, args...)}) }
+func (p *program) note(format string, args ...any) {
+	p.Notes.Emit(note{Text: fmt.Sprintf(format, args...)})
+}
 
 func cellOf(n int64, text string) cell {
 	c := cell{N: n, Text: text, Bytes: []byte(text + "!")}

@@ -103,22 +103,16 @@ func (s Section) Present() bool { return s.head != nil }
 // U32 is the number at a byte offset of the section's head.
 func (s Section) U32(field uintptr) uint32 { return load[uint32](s.head, field) }
 
-// Array is the address of the array whose offset stands at field of the head; nil where it is absent.
-func (s Section) Array(field uintptr) unsafe.Pointer {
+// Slice is an array of n elements, or nil where it or the section is absent.
+func Slice[T any](s Section, field uintptr, n int) []T {
+	if !s.Present() {
+		return nil
+	}
 	at := s.U32(field)
 	if at == 0 {
 		return nil
 	}
-	return unsafe.Add(s.base, at)
-}
-
-// Slice is an array of n elements, or nil where it is absent or empty.
-func Slice[T any](s Section, field uintptr, n int) []T {
-	p := s.Array(field)
-	if p == nil {
-		return nil
-	}
-	return unsafe.Slice((*T)(p), n)
+	return unsafe.Slice((*T)(unsafe.Add(s.base, at)), n)
 }
 
 // Columns appends the columns whose n nodes follow a head of headSize bytes.
