@@ -143,8 +143,11 @@ func (p *Plan) Print(w io.Writer) {
 		fmt.Fprintf(w, "\ntask %d, %s\n", i+1, times(t.Parallelism, "subtask"))
 		p.printNode(w, t.Nodes[0], 1)
 	}
+	if len(p.Warnings) > 0 {
+		fmt.Fprintln(w)
+	}
 	for _, warning := range p.Warnings {
-		fmt.Fprintf(w, "\nwarning: %s\n", warning)
+		fmt.Fprintf(w, "warning: %s\n", warning)
 	}
 }
 

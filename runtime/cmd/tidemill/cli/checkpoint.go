@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,8 +37,11 @@ func (a *app) checkpointCommand() *cobra.Command {
 
 // store opens the store of a job, or that in a folder, for reading.
 func (a *app) store(name string, o jobOptions) (*dir.View, error) {
-	info, err := a.Files.Stat(name)
-	if err == nil && info.IsDir() {
+	folder, err := a.isFolder(name)
+	if err != nil {
+		return nil, err
+	}
+	if folder {
 		return dir.NewView(a.Files, name)
 	}
 	j, err := a.job(name, o)
@@ -44,6 +49,16 @@ func (a *app) store(name string, o jobOptions) (*dir.View, error) {
 		return nil, err
 	}
 	return dir.NewView(a.Files, j.Checkpoint.Store)
+}
+
+// isFolder tells a store from a job.yaml.
+func (a *app) isFolder(name string) (bool, error) {
+	info, err := a.Files.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, errNotFound.Errorf("there is no checkpoint store and no job").At("%s", name).
+			Do("give the folder that checkpoint.store names, or a job.yaml")
+	}
+	return err == nil && info.IsDir(), nil
 }
 
 // checkpointEntry is a checkpoint as JSON.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/tidemill/tidemill/connectors/spec"
 	"github.com/tidemill/tidemill/internal/clock"
 	"github.com/tidemill/tidemill/internal/vfs"
 )
@@ -166,11 +167,8 @@ func unknownVerb(c *cobra.Command, given []string) error {
 	if len(given) == 0 {
 		return errUsage.Errorf("a command is missing").At("%s", c.CommandPath()).Do("one of %s", strings.Join(names, ", "))
 	}
-	e := errUsage.Errorf("there is no command %q", given[0]).At("%s", c.CommandPath())
-	if near := c.SuggestionsFor(given[0]); len(near) > 0 {
-		return e.Do("did you mean %s?", strings.Join(near, " or "))
-	}
-	return e.Do("known: %s", strings.Join(names, ", "))
+	return errUsage.Errorf("there is no command %q%s", given[0], spec.Nearest(given[0], names)).At("%s", c.CommandPath()).
+		Do("known: %s", strings.Join(names, ", "))
 }
 
 // log writes to standard error; guests' lines are in it too.

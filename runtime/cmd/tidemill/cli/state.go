@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -234,8 +235,11 @@ func (a *app) nothing(store checkpoint.View, m *checkpoint.Manifest, node string
 
 // stateStore opens a store and finds the key columns of an operator; they are nil where only the folder is known.
 func (a *app) stateStore(name, node string, o jobOptions) (*dir.View, []record.Field, error) {
-	info, err := a.Files.Stat(name)
-	if err == nil && info.IsDir() {
+	folder, err := a.isFolder(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if folder {
 		store, err := dir.NewView(a.Files, name)
 		return store, nil, err
 	}
@@ -328,6 +332,6 @@ func timerJSON(out stateEntry, e *state.Entry) (stateEntry, error) {
 	if e.Space.Kind == state.SpaceTimersProcessing {
 		out.Domain = "processing"
 	}
-	out.Time = view.Watermark(int64(binary.BigEndian.Uint64(e.Sub) ^ 1<<63))
+	out.Time = time.UnixMicro(int64(binary.BigEndian.Uint64(e.Sub) ^ 1<<63)).UTC().Format(time.RFC3339Nano)
 	return out, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
 	"github.com/tidemill/tidemill/runtime/sandbox/wazerovm"
 	"github.com/tidemill/tidemill/runtime/state"
+	"github.com/tidemill/tidemill/runtime/state/badgerdb"
 	"github.com/tidemill/tidemill/runtime/state/memory"
 )
 
@@ -108,7 +109,7 @@ func (p *parts) plan(j *job.Job) (*plan.Plan, error) {
 func (p *parts) engine(made *plan.Plan) engine.Engine {
 	return &embedded.Engine{
 		Clock: p.app.Clock, FS: p.app.Files, Log: p.log,
-		Backends: map[string]state.Factory{"memory": memory.Factory{}},
+		Backends: map[string]state.Factory{"memory": memory.Factory{}, "badger": badgerdb.Factory{}},
 		WorkDir:  filepath.Join(made.Checkpoint.Store, "work"),
 	}
 }

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tidemill/tidemill/runtime/cmd/tidemill/cli"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write what commands print now into the scripts, where they compare it")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"tidemill": main})
+}
+
+// TestScripts runs testdata/script/*.txtar, each in a folder of its own. Beside testscript's commands they have
+//
+//	fails CODE tidemill ARGS...     the command must exit with CODE; its output is for stdout and stderr
+//	json PATH WANT                  the last standard output is one JSON object whose field at PATH (a.b.0) is WANT; >N, <N: a number
+//	await GLOB [GLOB...]            waits until files match each pattern
+//	signal NAME FILE                sends a signal to the process whose id is in FILE
+//	flip FILE [OFFSET]              changes one byte of the newest file that matches, in its middle or at an offset
+//	rows GLOB N                     all matching files together have N lines
+//	fetch FILE PATTERN PATH         reads http://ADDRESS/PATH, where PATTERN finds ADDRESS in FILE (waiting for it)
+func TestScripts(t *testing.T) {
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := t.TempDir()
+	warm(t, filepath.Join(root, "examples/late-flights/delays.wasm"), cache)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		UpdateScripts:       *rewrite,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("ROOT", root)
+			e.Setenv("TIDEMILL_CACHE", cache)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"fails": fails, "json": jsonField, "await": await, "signal": signal, "flip": flip, "rows": rows, "fetch": fetch,
+		},
+	})
+}
+
+// warm compiles a module into the cache, so that scripts that run beside each other do not all do it.
+func warm(t *testing.T, module, cache string) {
+	t.Helper()
+	streams := cli.Process()
+	streams.Stdout = io.Discard
+	streams.Env = func(name string) (string, bool) {
+		if name == "TIDEMILL_CACHE" {
+			return cache, true
+		}
+		return os.LookupEnv(name)
+	}
+	if code := cli.Main([]string{"inspect", module}, streams); code != 0 {
+		t.Fatalf("inspecting %s: exit code %d", module, code)
+	}
+}
+
+// waitMax bounds the wait for something that another process does.
+const waitMax = 60 * time.Second
+
+func poll(ts *testscript.TestScript, what string, done func() bool) {
+	for start := time.Now(); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(start) > waitMax {
+			ts.Fatalf("waited %v for %s", waitMax, what)
+		}
+	}
+}
+
+func fails(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: fails CODE command...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || strconv.Itoa(exit.ExitCode()) != args[0] {
+		ts.Fatalf("exit code %s is wanted: %v", args[0], err)
+	}
+}
+
+func jsonField(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: json PATH WANT")
+	}
+	d := json.NewDecoder(strings.NewReader(ts.ReadFile("stdout")))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		ts.Fatalf("standard output is no JSON: %v", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		ts.Fatalf("standard output is more than one JSON object")
+	}
+	for _, name := range strings.Split(args[0], ".") {
+		switch at := v.(type) {
+		case map[string]any:
+			v = at[name]
+		case []any:
+			i, err := strconv.Atoi(name)
+			if err != nil || i >= len(at) {
+				ts.Fatalf("%s: no element %s of %d", args[0], name, len(at))
+			}
+			v = at[i]
+		default:
+			ts.Fatalf("%s: nothing at %s", args[0], name)
+		}
+	}
+	if matches(v, args[1]) == neg {
+		got, _ := json.Marshal(v)
+		ts.Fatalf("%s is %s, want %s", args[0], got, args[1])
+	}
+}
+
+func matches(v any, want string) bool {
+	if n, ok := v.(json.Number); ok && (want[0] == '>' || want[0] == '<') {
+		got, _ := n.Float64()
+		limit, err := strconv.ParseFloat(want[1:], 64)
+		return err == nil && (want[0] == '>' && got > limit || want[0] == '<' && got < limit)
+	}
+	if s, ok := v.(string); ok {
+		return s == want || strings.HasPrefix(want, "~") && strings.Contains(s, want[1:])
+	}
+	text, err := json.Marshal(v)
+	return err == nil && string(text) == want
+}
+
+func await(ts *testscript.TestScript, _ bool, patterns []string) {
+	for _, p := range patterns {
+		poll(ts, p, func() bool {
+			found, err := filepath.Glob(ts.MkAbs(p))
+			return err == nil && len(found) > 0
+		})
+	}
+}
+
+func signal(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(exec.Command("kill", "-"+args[0], strings.TrimSpace(ts.ReadFile(args[1]))).Run())
+}
+
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	found, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(found) == 0 {
+		ts.Fatalf("no file matches %s", args[0])
+	}
+	name := found[len(found)-1]
+	content, err := os.ReadFile(name)
+	ts.Check(err)
+	at := len(content) / 2
+	if len(args) > 1 {
+		at, err = strconv.Atoi(args[1])
+		ts.Check(err)
+	}
+	content[at] ^= 0x40
+	ts.Check(os.WriteFile(name, content, 0o644))
+}
+
+func rows(ts *testscript.TestScript, _ bool, args []string) {
+	found, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	n := 0
+	for _, name := range found {
+		content, err := os.ReadFile(name)
+		ts.Check(err)
+		n += bytes.Count(content, []byte("\n"))
+	}
+	if strconv.Itoa(n) != args[1] {
+		ts.Fatalf("%d files have %d lines, want %s", len(found), n, args[1])
+	}
+}
+
+func fetch(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile(args[1])
+	var address []string
+	poll(ts, args[1], func() bool {
+		content, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			ts.Check(err)
+		}
+		address = pattern.FindStringSubmatch(string(content))
+		return address != nil
+	})
+	response, err := http.Get("http://" + address[1] + args[2])
+	ts.Check(err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	ts.Check(err)
+	if response.StatusCode != http.StatusOK {
+		ts.Fatalf("status %s", response.Status)
+	}
+	fmt.Fprint(ts.Stdout(), string(body))
+	ts.Check(os.WriteFile(ts.MkAbs("fetched"), body, 0o644))
+}
