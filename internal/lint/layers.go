@@ -18,7 +18,7 @@ var layers = []struct {
 	{"task", []string{"runtime/task"}},
 	{"control plane", []string{"runtime/job", "runtime/plan", "runtime/checkpoint", "runtime/checkpoint/..."}},
 	{"engine", []string{"runtime/engine", "runtime/engine/..."}},
-	{"edge", []string{"runtime/cmd/...", "examples/..."}},
+	{"edge", []string{"runtime/cmd/...", "examples/...", "docs/..."}},
 	{"proof", []string{".", "runtime/bench/...", "runtime/chaos/...", "runtime/sim/...", "abi/conformance/...", "abi/frame/frametest"}},
 }
 
