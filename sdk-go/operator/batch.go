@@ -83,24 +83,21 @@ func (c *batchInCore[C]) Run(r *frame.Reader, items int) (int, error) {
 // columns that the host takes over.
 type BatchOut[C any] struct{ core batchOutCore[C] }
 
-// Emit emits rows: row j belongs to item items[j] of the batch under way, or to item j where items is nil, which is for one row an
-// item. Neither may change before the handler returns: in a module they are not copied.
-func (o *BatchOut[C]) Emit(columns C, items []uint32) {
-	c := &o.core
-	c.batches = append(c.batches, emitted[C]{columns: columns, items: items})
-	e := &c.batches[len(c.batches)-1]
-	e.rows = c.layout.Rows(unsafe.Pointer(&e.columns))
-	switch {
-	case items != nil:
-		e.rows = len(items)
-	case e.rows < 0:
-		e.rows = c.slot.Items
-	}
-	c.slot.Cursor.Bytes += c.layout.Bytes(unsafe.Pointer(&e.columns)) + e.rows*rowBytes
+// Emit emits one row for each row of the batch under way. The columns may not change before the handler returns: in a module they
+// are not copied.
+func (o *BatchOut[C]) Emit(columns C) {
+	o.core.emit(emitted[C]{columns: columns, each: true, rows: o.core.slot.Items})
 }
 
+// EmitFor emits rows of which row j belongs to row items[j] of the batch under way. Neither may change before the handler returns.
+func (o *BatchOut[C]) EmitFor(items []uint32, columns C) {
+	o.core.emit(emitted[C]{columns: columns, items: items, rows: len(items)})
+}
+
+// emitted is one section of an answer.
 type emitted[C any] struct {
 	columns C
+	each    bool // a row for each item
 	items   []uint32
 	rows    int
 }
@@ -131,6 +128,11 @@ func (c *batchOutCore[C]) Bind(s *engine.Slot) (bind abi.BindOutput, err error) 
 	return abi.BindOutput{Name: c.name, Schema: c.writing.Schema}, nil
 }
 
+func (c *batchOutCore[C]) emit(e emitted[C]) {
+	c.batches = append(c.batches, e)
+	c.slot.Cursor.Bytes += c.layout.Bytes(unsafe.Pointer(&c.batches[len(c.batches)-1].columns)) + e.rows*rowBytes
+}
+
 func (c *batchOutCore[C]) Reset() {
 	clear(c.batches)
 	c.batches = c.batches[:0]
@@ -138,7 +140,7 @@ func (c *batchOutCore[C]) Reset() {
 
 func (c *batchOutCore[C]) Sections() int { return len(c.batches) }
 
-func (c *batchOutCore[C]) Flush(b *frame.Builder, done int) {
+func (c *batchOutCore[C]) Flush(b *frame.Builder, _ int) {
 	for i := range c.batches {
 		e := &c.batches[i]
 		columns := len(c.writing.Schema)
@@ -146,10 +148,7 @@ func (c *batchOutCore[C]) Flush(b *frame.Builder, done int) {
 		b.PutU32(head, uint32(e.rows))
 		b.PutU32(head+4, uint32(columns))
 		b.PutU32(head+8, uint32(columns))
-		if e.items == nil {
-			if e.rows != done {
-				panic("port " + c.name + ": a batch without items has one row for each item")
-			}
+		if e.each {
 			b.PutU32(head+12, abi.BatchIdentity)
 		} else {
 			copy(frame.Array[uint32](b, head+16, e.rows), e.items)

@@ -87,6 +87,7 @@ type mapCore[K comparable, V any] struct {
 	common
 	cells   []mapCell // by key
 	base    []pair[K, V]
+	probe   K             // what is looked up in base: a parameter whose address is taken would be allocated
 	entries []entry[K, V] // from 1 on; 0 stands for no entry
 	index   map[cellKey[K]]uint32
 	touched []uint32 // keys in the order of their first entry
@@ -177,15 +178,16 @@ func (c *mapCore[K, V]) get(key K) (value V, found bool) {
 		return value, false
 	case cell.status == ask:
 		e := &c.entries[c.add(key)]
-		block, found := c.ask(c.block(unsafe.Pointer(&key), 1))
+		block, found := c.ask(c.block(unsafe.Pointer(&e.key), 1))
 		if e.present = found; found {
 			c.columns = block.Columns(c.columns[:0], abi.BlockSize, int(block.U32(8)))
 			c.valueReading.Read(c.columns, 0, 1, unsafe.Pointer(&e.value), unsafe.Sizeof(*e))
 		}
 		return e.value, e.present
 	}
+	c.probe = key
 	base := c.base[cell.from:cell.to]
-	i, found := slices.BinarySearchFunc(base, &key, func(p pair[K, V], key *K) int { return c.compare(&p.key, key) })
+	i, found := slices.BinarySearchFunc(base, c, func(p pair[K, V], c *mapCore[K, V]) int { return c.compare(&p.key, &c.probe) })
 	if found {
 		value = base[i].value
 	}

@@ -156,14 +156,7 @@ func (l *Columns) Output(input, key []abi.Field) (*Writing, error) {
 	return output(l.fields, l.passed, input, key)
 }
 
-// Rows is the number of rows of the struct at p, those of its first column; -1 where it has none.
-func (l *Columns) Rows(p unsafe.Pointer) int {
-	if len(l.fields) == 0 {
-		return -1
-	}
-	return l.fields[0].rows(p)
-}
-
+// rows is the number of rows of a column of the struct at p.
 func (f *Field) rows(p unsafe.Pointer) int {
 	switch at := unsafe.Add(p, f.at); f.Type {
 	case abi.Bool:
