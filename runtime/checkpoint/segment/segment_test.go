@@ -220,6 +220,18 @@ func TestWithoutEntriesIsNone(t *testing.T) {
 	}
 }
 
+func TestOpenSize(t *testing.T) {
+	b, s := encode(t, testOf(), randomEntries(rand.New(rand.NewPCG(6, 7)), 10, 10))
+	_, err := Open(*s, io.NopCloser(bytes.NewReader(b)), int64(len(b))-1)
+	if d := damageOf(t, "another size", err); !strings.Contains(d.What, "instead of") {
+		t.Errorf("%v", d)
+	}
+	r, err := Open(*s, io.NopCloser(bytes.NewReader(b)), int64(len(b)))
+	if err != nil || r.Of() != testOf() {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // damageOf returns what an error says is damaged; it fails the test for any other outcome.
 func damageOf(t testing.TB, what string, err error) *Damage {
 	t.Helper()
