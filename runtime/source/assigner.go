@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sort"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tidemill/tidemill/connectors"
 	"github.com/tidemill/tidemill/runtime/exchange"
@@ -18,6 +19,7 @@ import (
 type Assigner struct {
 	cfg     *Config
 	signals []*exchange.Signal // of the subtasks' tasks
+	moves   atomic.Int64       // counts what may change hold, beside the watermarks themselves
 
 	mu         sync.Mutex
 	enumerator []byte // state of the enumerator after the discovery that added the last of splits
@@ -158,20 +160,21 @@ func (a *Assigner) discover(ctx context.Context, enumerator connectors.Enumerato
 	return done, nil
 }
 
+// wake makes all subtasks look at what they may do now, their watermark included.
 func (a *Assigner) wake() {
+	a.moves.Add(1)
 	for _, s := range a.signals {
 		s.Wake()
 	}
 }
 
 // take gives a subtask the splits that it is to read next: all of its own, and one more where it reads none of a bounded source.
-func (a *Assigner) take(subtask, reading int) []Split {
+func (a *Assigner) take(subtask, reading int) (given []Split) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.waiting) == 0 {
 		return nil
 	}
-	var given []Split
 	kept := a.waiting[:0]
 	free := a.cfg.Connector.Bounded() && reading == 0
 	own := false // a split of its own is preferred to any other
@@ -189,6 +192,9 @@ func (a *Assigner) take(subtask, reading int) []Split {
 	}
 	clear(a.waiting[len(kept):])
 	a.waiting = kept
+	if len(given) > 0 && a.cfg.Connector.Bounded() {
+		a.wake() // these splits hold the watermarks of others no more
+	}
 	return given
 }
 

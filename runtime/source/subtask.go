@@ -36,7 +36,8 @@ type Subtask struct {
 
 	watermark int64 // handed out last
 	idle      bool
-	changed   bool      // something was handed out since the watermark was computed last
+	changed   bool      // something may have moved since the watermark was computed last
+	moves     int64     // of the assigner, then
 	emitted   time.Time // when the watermark was handed out last
 	due       time.Time // when Next may have something without a wake; zero: never
 	stopped   bool
@@ -201,6 +202,9 @@ func (s *Subtask) advance(now time.Time) (exchange.Item, bool) {
 		return exchange.Item{Kind: exchange.Watermark, Watermark: s.watermark}, true
 	}
 	s.fallIdle(now)
+	if moves := s.assigner.moves.Load(); moves != s.moves {
+		s.moves, s.changed = moves, true
+	}
 	follows := s.cfg.Connector.Bounded() && len(s.splits) == 0 // its watermark moves with that of other subtasks
 	if !s.changed && !follows {
 		return exchange.Item{}, false
