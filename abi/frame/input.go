@@ -140,9 +140,8 @@ type inputWriter struct {
 	at    int // where the next section goes, 16-aligned
 }
 
-// Put writes the frame to the first Size bytes of frame. Nothing is allocated, and every byte is written.
+// Put writes the frame to frame, whose length is Size. Nothing is allocated, and every byte is written.
 func (in *Input) Put(frame []byte) {
-	frame = frame[:in.Size()]
 	n := in.sections()
 	w := inputWriter{frame: frame, entry: abi.HeaderSize, at: sectionsSize(n)}
 	putHeader(frame, in.Kind, in.Sequence, n)

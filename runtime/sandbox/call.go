@@ -36,17 +36,19 @@ func (o *Operator) call(items int) (*frame.Answer, *failure, error) {
 		state.begin(&o.frame.keys, &o.frame.asked)
 	}
 	g.host.begin(o.now, in.Context.Seed, state)
-	size := in.Size()
-	buffer, err := g.reserve(size)
+	buffer, err := g.reserve(o.frame.size)
 	var packed uint64
 	if err == nil {
 		in.Put(buffer)
 		fuel := o.limits.FuelBase + int64(items)*o.limits.FuelPerItem
-		packed, err = g.instance.Call(vm.Process, g.buffer, uint32(size), fuel)
+		packed, err = g.instance.Call(vm.Process, g.buffer, uint32(len(buffer)), fuel)
 	}
 	o.meterFuel()
 	var answer *frame.Answer
 	if err == nil {
+		if packed != 0 {
+			o.frame.viewAll(&o.work)
+		}
 		answer, err = o.decoder.Decode(g.instance.Memory(), uint32(packed>>32), uint32(packed), &o.frame.asked)
 	}
 	if state != nil && state.failed != nil {

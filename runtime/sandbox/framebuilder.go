@@ -16,12 +16,13 @@ type frameBuilder struct {
 	ctx     *operator.Context
 
 	in    frame.Input
+	size  int // of in, in bytes
 	asked frame.Asked
 	keys  record.KeySet // of the frame
 
-	all     []frame.Column // the port's whole schema
+	all     []frame.Column // the port's whole schema: only of a frame with an answer
 	read    []frame.Column // what the guest reads
-	itemKey []frame.Column // key columns by item
+	itemKey []frame.Column // key columns by item: likewise
 
 	rows        frame.Rows
 	keysIn      frame.Keys
@@ -34,6 +35,9 @@ type frameBuilder struct {
 	anyNeedsKey bool
 	rowsAim     int // items a frame is begun with: follows the size of frames with prefetched state
 }
+
+// frameOverhead bounds what a frame has besides nodes, buffers and arrays.
+const frameOverhead = 4 << 10
 
 // rowsAimFirst is where frames with prefetched state begin: their size is not known before the state has been loaded.
 const rowsAimFirst = 256
@@ -57,65 +61,60 @@ func (b *frameBuilder) open(binding *abi.Binding, ctx *operator.Context) {
 // that does not fit alone.
 func (b *frameBuilder) items(o *Operator, w *work, from, to int) (int, *failure, error) {
 	to = min(to, from+b.rowsAim)
-	if w.kind == abi.KindBatch {
-		b.view(w)
-		to = b.cutBySize(from, to, min(abi.FrameInAimBytes, o.limits.FrameBytesMax))
-	}
 	if o.config.Cut != nil && to-from > 1 {
 		to = o.config.Cut(from, to)
 	}
+	aim := min(abi.FrameInAimBytes, o.limits.FrameBytesMax)
 	for {
 		if failed, err := b.build(w, from, to, false); failed != nil || err != nil {
 			return to, failed, err
 		}
-		size := b.in.Size()
-		if size <= min(abi.FrameInAimBytes, o.limits.FrameBytesMax) {
-			if size < abi.FrameInAimBytes/4 && to-from == b.rowsAim {
+		b.size = b.in.Size()
+		if b.size <= aim {
+			if b.size < aim/4 && to-from == b.rowsAim {
 				b.rowsAim = min(2*b.rowsAim, abi.RowsMax)
 			}
 			return to, nil, nil
 		}
-		if to-from > 1 {
-			to = from + (to-from)/2
-			b.rowsAim = to - from
-			continue
+		if to-from == 1 {
+			return to, b.oneItem(o, w, from), nil
 		}
-		return to, b.oneItem(o, w, from), nil
+		if w.kind == abi.KindBatch && b.readSize(from, to) > aim {
+			to = b.cutBySize(from, to, aim)
+			continue // the next frame may hold as many rows as this one was to
+		}
+		to = from + (to-from)/2
+		b.rowsAim = to - from
 	}
 }
 
 // oneItem builds the frame of an item that is over the aim: at worst the guest has to ask for its state.
 func (b *frameBuilder) oneItem(o *Operator, w *work, from int) *failure {
-	if b.in.Size() <= o.limits.FrameBytesMax {
+	if b.size <= o.limits.FrameBytesMax {
 		return nil
 	}
 	if failed, err := b.build(w, from, from+1, true); failed != nil || err != nil {
 		return failed
 	}
-	if size := b.in.Size(); size > o.limits.FrameBytesMax {
+	if b.size = b.in.Size(); b.size > o.limits.FrameBytesMax {
 		return &failure{item: 0, cause: cause{
-			code: ErrItem, text: fmt.Sprintf("the item takes a frame of %d bytes, at most %d", size, o.limits.FrameBytesMax),
+			code: ErrItem, text: fmt.Sprintf("the item takes a frame of %d bytes, at most %d", b.size, o.limits.FrameBytesMax),
 			hint: "raise memory_bytes_max under limits: (a frame may be a quarter of it, and 16 MiB), or read fewer columns",
 		}}
 	}
 	return nil
 }
 
-// view makes the frame's columns views of the batch's.
+// view makes the columns that the guest reads views of the batch's.
 func (b *frameBuilder) view(w *work) {
 	if w.viewed {
 		return
 	}
 	w.viewed = true
 	port := &b.binding.Inputs[w.port]
-	b.all = appendFrames(b.all[:0], w.batch.Columns)
 	b.read = b.read[:0]
 	for _, i := range port.Columns {
-		b.read = append(b.read, b.all[i])
-	}
-	b.itemKey = b.itemKey[:0]
-	for _, i := range b.ctx.Inputs[w.port].Keys {
-		b.itemKey = append(b.itemKey, b.all[i])
+		b.read = append(b.read, asFrame(&w.batch.Columns[i]))
 	}
 	b.rows = frame.Rows{Columns: b.read}
 	if port.EventTime {
@@ -123,12 +122,25 @@ func (b *frameBuilder) view(w *work) {
 	}
 }
 
+// viewAll completes asked by what an answer may pass through.
+func (b *frameBuilder) viewAll(w *work) {
+	if w.kind != abi.KindBatch {
+		return
+	}
+	if !w.viewedAll {
+		w.viewedAll = true
+		b.all = appendFrames(b.all[:0], w.batch.Columns)
+		b.itemKey = b.itemKey[:0]
+		for _, i := range b.ctx.Inputs[w.port].Keys {
+			b.itemKey = append(b.itemKey, b.all[i])
+		}
+	}
+	b.asked.Columns, b.asked.Key = b.all, b.itemKey
+}
+
 // cutBySize returns the end of the most rows from from on whose columns stay under a size; one row at least.
 func (b *frameBuilder) cutBySize(from, to, limit int) int {
-	if b.readSize(from, to) <= limit {
-		return to
-	}
-	low, high := from+1, to
+	low, high := from+1, to-1
 	for low < high {
 		mid := (low + high + 1) / 2
 		if b.readSize(from, mid) <= limit {
@@ -141,7 +153,7 @@ func (b *frameBuilder) cutBySize(from, to, limit int) int {
 }
 
 func (b *frameBuilder) readSize(from, to int) int {
-	n := 16 * (to - from) // event times and keys
+	n := frameOverhead + 16*(to-from) // event times and keys
 	for i := range b.read {
 		n += b.read[i].Size(from, to)
 	}
@@ -175,11 +187,12 @@ func (b *frameBuilder) build(w *work, from, to int, askAll bool) (*failure, erro
 }
 
 func (b *frameBuilder) buildRows(w *work, from, to int) *failure {
+	b.view(w)
 	port := &b.binding.Inputs[w.port]
 	b.in.Context.Port = uint16(w.port)
 	b.rows.From, b.rows.Rows = from, to-from
 	b.in.Batch = &b.rows
-	b.asked.First, b.asked.Columns = from, b.all
+	b.asked.First = from
 	if !port.Keyed {
 		return nil
 	}
@@ -195,7 +208,7 @@ func (b *frameBuilder) buildRows(w *work, from, to int) *failure {
 		}
 	}
 	b.in.Keys = &b.keysIn
-	b.asked.Keys, b.asked.KeyOf, b.asked.Key = b.keys.N, b.keys.KeyOf, b.itemKey
+	b.asked.Keys, b.asked.KeyOf = b.keys.N, b.keys.KeyOf
 	for _, id := range port.Prefetch {
 		b.prefetch[id] = true
 	}
@@ -289,4 +302,5 @@ func askFor(s *abi.BoundState, keys int, cells *state.Cells) {
 func (b *frameBuilder) callback(kind abi.Kind) {
 	b.in = frame.Input{Kind: kind, States: b.in.States[:0], Context: frame.Context{Port: abi.NoPort}}
 	b.asked = frame.Asked{Kind: kind}
+	b.size = b.in.Size()
 }

@@ -15,7 +15,8 @@ type work struct {
 	batch  *record.Batch // BATCH
 	domain state.Domain
 	round  *state.Round // TIMERS
-	viewed bool         // the frame builder has views of the batch's columns
+
+	viewed, viewedAll bool // the frame builder has views of the batch's columns
 }
 
 // failure is why nothing of a frame took effect.
