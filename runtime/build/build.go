@@ -3,8 +3,6 @@ package build
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -60,8 +58,7 @@ func Build(ctx context.Context, dir, out string) (*Built, error) {
 	if err := writeFile(out, binary); err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(binary)
-	return &Built{Path: out, Bytes: len(binary), SHA256: hex.EncodeToString(sum[:]), Go: version}, nil
+	return &Built{Path: out, Bytes: len(binary), SHA256: sum(binary), Go: version}, nil
 }
 
 func toolchain(ctx context.Context) (path, version string, err error) {

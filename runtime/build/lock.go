@@ -81,7 +81,7 @@ func (l *Lock) Check(path string) error {
 	if err != nil {
 		return err
 	}
-	if sum := sha256.Sum256(binary); hex.EncodeToString(sum[:]) != l.Module {
+	if sum(binary) != l.Module {
 		return fmt.Errorf("%s: the module is not the one that the lock describes", path)
 	}
 	if l.Recipe != recipe() {
@@ -98,8 +98,13 @@ func (l *Lock) Check(path string) error {
 }
 
 func recipe() string {
-	sum := sha256.Sum256([]byte(strings.Join(goRecipe, " ") + "\n" + strings.Join(goEnv, " ")))
-	return hex.EncodeToString(sum[:])
+	return sum([]byte(strings.Join(goRecipe, " ") + "\n" + strings.Join(goEnv, " ")))
+}
+
+// sum is the SHA-256 of b in hex.
+func sum(b []byte) string {
+	digest := sha256.Sum256(b)
+	return hex.EncodeToString(digest[:])
 }
 
 // sources digests what a guest is compiled from: its own folder and, where its go.mod replaces a module by a folder, that folder

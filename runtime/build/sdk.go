@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -85,11 +84,7 @@ func unpackSDK(to string) error {
 		if err != nil {
 			return err
 		}
-		target := filepath.Join(to, filepath.FromSlash(path.Clean(f.Name)))
-		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(target, text, 0o644); err != nil {
+		if err := writeProjectFile(filepath.Join(to, filepath.FromSlash(f.Name)), text); err != nil {
 			return err
 		}
 	}
