@@ -42,6 +42,9 @@ func Parse(name string, text []byte, env Environment) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := replacePaths(doc, env.Paths); err != nil {
+		return nil, err
+	}
 	p := &parser{job: &Job{File: name, Dir: filepath.Dir(name)}}
 	values, errs := doc.Parse(Object)
 	p.errs = errs
@@ -52,6 +55,33 @@ func Parse(name string, text []byte, env Environment) (*Job, error) {
 	}
 	p.job.Operators = order
 	return p.job, nil
+}
+
+// replacePaths changes the path of sources. The places of errors stay those of the file.
+func replacePaths(doc *spec.Document, paths map[string]string) error {
+	sources := doc.Root.Get("sources")
+	for name, path := range paths {
+		var source *spec.Node
+		var known []string
+		if sources != nil {
+			source = sources.Get(name)
+			for _, e := range sources.Entries {
+				known = append(known, e.Name)
+			}
+		}
+		if source == nil || source.Kind != spec.Mapping {
+			return errUnknown.Errorf("there is no source %q%s", name, spec.Nearest(name, known)).At("%s", doc.Root.Place).
+				Do("known: %s", strings.Join(known, ", "))
+		}
+		value := &spec.Node{Kind: spec.Scalar, Place: source.Place, Text: strings.ReplaceAll(path, "${", "$${"), Quoted: true}
+		if at := source.Get("path"); at != nil {
+			value.Place = at.Place
+			*at = *value
+			continue
+		}
+		source.Entries = append(source.Entries, spec.Entry{Name: "path", Place: source.Place, Node: value})
+	}
+	return nil
 }
 
 // shown sorts errors by place and cuts the list.

@@ -13,6 +13,8 @@ type Environment struct {
 	Lookup func(name string) (string, bool)
 	// Secrets are those of a secrets file; a variable TIDEMILL_SECRET_<NAME> counts before them.
 	Secrets map[string]string
+	// Paths replaces the path of sources, by name, as if the file said so: for trying a job out on other data.
+	Paths map[string]string
 }
 
 // secretPrefix begins the variable of a secret; the rest is its name in capitals with - as _.

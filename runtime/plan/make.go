@@ -44,6 +44,44 @@ func Make(ctx context.Context, j *job.Job, modules Modules, env connectors.Env) 
 	return m.plan, nil
 }
 
+// MakeOperator plans one operator and the sources that it reads, at parallelism 1, for trying it out alone. It has no tasks.
+func MakeOperator(ctx context.Context, j *job.Job, name string, modules Modules, env connectors.Env) (*Plan, error) {
+	m := &maker{ctx: ctx, job: j, modules: modules, env: env, nodes: map[string]*Node{}}
+	m.plan = &Plan{Job: j.Name, Parallelism: 1, MaxParallelism: j.MaxParallelism}
+	var of *job.Operator
+	var names []string
+	for _, o := range j.Operators {
+		names = append(names, o.Name)
+		if o.Name == name {
+			of = o
+		}
+	}
+	if of == nil {
+		return nil, errPort.Errorf("the job has no operator %q%s", name, spec.Nearest(name, names)).At("%s", j.File).Do("its operators are %s", listed(names))
+	}
+	read := map[string]bool{}
+	for _, in := range of.Inputs {
+		read[in.From] = true
+	}
+	for _, s := range j.Sources {
+		if read[s.Name] {
+			m.note(m.source(s))
+			delete(read, s.Name)
+		}
+	}
+	for _, in := range of.Inputs {
+		if read[in.From] {
+			return nil, errPort.Errorf("operator %s reads operator %s, and alone it can only read sources", name, in.From).At("%s", in.Place).
+				Do("try operator %s, or give this one a source in a job of its own", in.From)
+		}
+	}
+	m.note(m.operator(of))
+	if err := m.errs.Err(); err != nil {
+		return nil, err
+	}
+	return m.plan, nil
+}
+
 // maker holds what is known while a plan is made.
 type maker struct {
 	ctx     context.Context

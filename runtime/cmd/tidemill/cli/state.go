@@ -19,7 +19,6 @@ import (
 	"github.com/tidemill/tidemill/runtime/checkpoint"
 	"github.com/tidemill/tidemill/runtime/checkpoint/store/dir"
 	"github.com/tidemill/tidemill/runtime/cmd/tidemill/view"
-	"github.com/tidemill/tidemill/runtime/operator"
 	"github.com/tidemill/tidemill/runtime/record"
 	"github.com/tidemill/tidemill/runtime/state"
 )
@@ -271,7 +270,7 @@ func encodeKey(key []record.Field, texts []string) ([]byte, error) {
 	if len(texts) != len(key) {
 		return nil, errUsage.Errorf("the key has %s: %s", several(len(key), "column"), (&record.Schema{Fields: key}).String())
 	}
-	columns := newColumns(key)
+	columns := record.NewBatch(&record.Schema{Fields: key}, 1).Columns
 	all := make([]int, len(key))
 	for i := range columns {
 		all[i] = i
@@ -282,35 +281,18 @@ func encodeKey(key []record.Field, texts []string) ([]byte, error) {
 	return record.AppendKey(nil, columns, all, 0), nil
 }
 
-func newColumns(fields []record.Field) []record.Column {
-	columns := make([]record.Column, len(fields))
-	for i, f := range fields {
-		columns[i] = record.NewColumn(f.Type, 1)
-	}
-	return columns
-}
-
-// rowJSON shows a row that decode appends to columns of the fields.
-func rowJSON(fields []record.Field, decode func([]record.Column) error) (json.RawMessage, error) {
-	b := &record.Batch{Schema: &record.Schema{Fields: fields}, Rows: 1, Columns: newColumns(fields)}
-	if err := decode(b.Columns); err != nil {
-		return nil, err
-	}
-	return operator.AppendRowJSON(nil, b, 0), nil
-}
-
 func entryJSON(e *state.Entry, key []record.Field) (out stateEntry, err error) {
 	out.order = string(e.Key) + "\x00" + e.Space.Name + "\x00" + string(e.Sub)
 	if key == nil {
 		out.Key = json.RawMessage(`"` + hex.EncodeToString(e.Key) + `"`)
-	} else if out.Key, err = rowJSON(key, func(c []record.Column) error { return record.DecodeKey(e.Key, c) }); err != nil {
+	} else if out.Key, err = view.Key(key, e.Key); err != nil {
 		return out, err
 	}
 	switch e.Space.Kind {
 	case state.SpaceTimersEvent, state.SpaceTimersProcessing:
 		return timerJSON(out, e)
 	case state.SpaceMap:
-		if out.MapKey, err = rowJSON(e.Space.MapKey, func(c []record.Column) error { return record.DecodeKey(e.Sub, c) }); err != nil {
+		if out.MapKey, err = view.Key(e.Space.MapKey, e.Sub); err != nil {
 			return out, err
 		}
 	case state.SpaceList:
@@ -320,7 +302,7 @@ func entryJSON(e *state.Entry, key []record.Field) (out stateEntry, err error) {
 		}
 	}
 	out.State = e.Space.Name
-	out.Value, err = rowJSON(e.Space.Value, func(c []record.Column) error { return state.NewCodec(e.Space.Value).Decode(e.Value, c) })
+	out.Value, err = view.Row(e.Space.Value, func(c []record.Column) error { return state.NewCodec(e.Space.Value).Decode(e.Value, c) })
 	return out, err
 }
 

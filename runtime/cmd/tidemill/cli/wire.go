@@ -70,8 +70,11 @@ type jobOptions struct {
 }
 
 // job reads a job.yaml.
-func (a *app) job(file string, o jobOptions) (*job.Job, error) {
-	env := job.Environment{Lookup: a.Env}
+func (a *app) job(file string, o jobOptions) (*job.Job, error) { return a.jobAt(file, o, nil) }
+
+// jobAt reads a job.yaml with other paths for some of its sources.
+func (a *app) jobAt(file string, o jobOptions, paths map[string]string) (*job.Job, error) {
+	env := job.Environment{Lookup: a.Env, Paths: paths}
 	if o.secrets != "" {
 		info, err := a.Files.Stat(o.secrets)
 		if err == nil && info.Size() > secretsBytesMax {
