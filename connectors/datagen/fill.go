@@ -149,10 +149,14 @@ func times(seed uint64, start int64, every, jitter time.Duration) fillFunc {
 	everyNS, jitterUS := uint64(every), uint64(jitter.Microseconds())
 	return func(c *record.Column, n int, first, step uint64) {
 		out := room(c, n)
+		high, _ := bits.Mul64(first+uint64(n)*step, everyNS)
 		for i := range n {
 			number := first + uint64(i)*step
-			high, low := bits.Mul64(number, everyNS) // nanoseconds may exceed 64 bits long before microseconds do
-			us, _ := bits.Div64(high%1000, low, 1000)
+			us := number * everyNS / 1000
+			if high > 0 { // nanoseconds exceed 64 bits long before microseconds do
+				hi, lo := bits.Mul64(number, everyNS)
+				us, _ = bits.Div64(hi%1000, lo, 1000)
+			}
 			if jitterUS > 0 {
 				us -= below(at(seed, number), jitterUS+1)
 			}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/tidemill/tidemill/connectors"
@@ -106,8 +107,10 @@ func (r *reader) Next(ctx context.Context, dst *record.Batch, max int, _ *[]conn
 		r.source.fill[i](c, n, uint64(first), uint64(r.spec.Of))
 		c.Len += n
 	}
-	for i := range n {
-		dst.Pos = append(dst.Pos, r.at+int64(i))
+	have := len(dst.Pos)
+	dst.Pos = slices.Grow(dst.Pos, n)[:have+n]
+	for i, pos := 0, dst.Pos[have:]; i < n; i++ {
+		pos[i] = r.at + int64(i)
 	}
 	dst.Rows += n
 	r.at += int64(n)

@@ -2,6 +2,8 @@ package csv
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"strings"
 
 	"github.com/tidemill/tidemill/connectors"
@@ -14,27 +16,44 @@ import (
 type decoder struct {
 	config
 	schema  *record.Schema
-	columns []int  // for each field of a line, its column in the schema, or -1
-	scratch []byte // a quoted field without its quotes
+	columns []int   // for each field of a line, its column in the schema, or -1
+	wanted  []want  // the fields that have a column
+	ends    []int32 // of the fields of a line; as long as columns
+	scratch []byte  // a quoted field without its quotes
 }
+
+// want says that a field of a line is a column of the schema.
+type want struct{ field, column int }
 
 func newDecoder(cfg config, schema *record.Schema, header []byte) (*decoder, error) {
 	d := &decoder{config: cfg, schema: schema}
-	if !cfg.header {
+	if err := d.setColumns(header); err != nil {
+		return nil, err
+	}
+	d.ends = make([]int32, len(d.columns))
+	return d, nil
+}
+
+// setColumns decides which fields of a line are which columns.
+func (d *decoder) setColumns(header []byte) error {
+	schema := d.schema
+	if !d.header {
 		for i := range schema.Fields {
 			d.columns = append(d.columns, i)
+			d.wanted = append(d.wanted, want{i, i})
 		}
-		return d, nil
+		return nil
 	}
 	names, err := d.headerNames(header)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	found := make([]int, len(schema.Fields))
-	for _, name := range names {
+	for i, name := range names {
 		at := schema.Index(name)
 		d.columns = append(d.columns, at)
 		if at >= 0 {
+			d.wanted = append(d.wanted, want{i, at})
 			found[at]++
 		}
 	}
@@ -42,13 +61,13 @@ func newDecoder(cfg config, schema *record.Schema, header []byte) (*decoder, err
 		name := schema.Fields[i].Name
 		switch {
 		case n == 0:
-			return nil, format.ErrHeader.Errorf("the header has no column %q%s", name, spec.Nearest(name, names)).
+			return format.ErrHeader.Errorf("the header has no column %q%s", name, spec.Nearest(name, names)).
 				Do("columns of the header: %s", strings.Join(names, ", "))
 		case n > 1:
-			return nil, format.ErrHeader.Errorf("the header has %d columns %q", n, name)
+			return format.ErrHeader.Errorf("the header has %d columns %q", n, name)
 		}
 	}
-	return d, nil
+	return nil
 }
 
 func (d *decoder) headerNames(header []byte) ([]string, error) {
@@ -177,26 +196,48 @@ func closingQuote(text []byte, at int) int {
 
 // plainRow appends a line that has no quotes: fields are what lies between delimiters.
 func (d *decoder) plainRow(line []byte, dst *record.Batch) *errcode.Error {
-	at := 0
-	for i, column := range d.columns {
-		end := at
-		for end < len(line) && line[end] != d.delimiter {
-			end++
-		}
-		if end == len(line) && i != len(d.columns)-1 {
-			return d.wrongCount(i + 1)
-		}
-		if column >= 0 {
-			if reason := d.value(line[at:end], false, column, dst); reason != nil {
-				return reason
-			}
-		}
-		at = end + 1
+	if n := d.findEnds(line); n != len(d.columns) {
+		return d.wrongCount(n)
 	}
-	if at <= len(line) {
-		return d.wrongCount(len(d.columns) + 1 + bytes.Count(line[at:], []byte{d.delimiter}))
+	for _, w := range d.wanted {
+		from := 0
+		if w.field > 0 {
+			from = int(d.ends[w.field-1]) + 1
+		}
+		if reason := d.value(line[from:d.ends[w.field]], false, w.column, dst); reason != nil {
+			return reason
+		}
 	}
 	return nil
+}
+
+// findEnds notes the end of each field of a line, as far as there are columns, and returns the number of fields. It looks at eight bytes at a time: a byte of x is zero where the line has
+// the delimiter, and the sum below sets the top bit of each byte that is not, without carries between bytes.
+func (d *decoder) findEnds(line []byte) int {
+	const low = 0x7f7f7f7f7f7f7f7f
+	ends, pattern := d.ends, uint64(d.delimiter)*0x0101010101010101
+	at, n := 0, 0
+	for ; at+8 <= len(line); at += 8 {
+		x := binary.LittleEndian.Uint64(line[at:]) ^ pattern
+		for m := ^((x&low + low) | x | low); m != 0; m &= m - 1 {
+			if n < len(ends) {
+				ends[n] = int32(at + bits.TrailingZeros64(m)>>3)
+			}
+			n++
+		}
+	}
+	for ; at < len(line); at++ {
+		if line[at] == d.delimiter {
+			if n < len(ends) {
+				ends[n] = int32(at)
+			}
+			n++
+		}
+	}
+	if n < len(ends) {
+		ends[n] = int32(len(line))
+	}
+	return n + 1
 }
 
 func (d *decoder) quotedRow(line []byte, dst *record.Batch) *errcode.Error {
