@@ -1,0 +1,165 @@
+// Command keyedcount measures the whole runtime (P4): datagen -> key -> a count in a value state and a timer every 1,000 records
+// -> a sink that adds up, with a checkpoint every second to a real folder. What counts is CPU time a record, of the whole
+// process, everything included. The counts are compared with those of a Go map.
+//
+//	go run ./runtime/bench/keyedcount -keys 1000             prints
+//	go run ./runtime/bench/keyedcount -keys 1000000 -write   also appends the raw pairs to runtime/bench/results/keyedcount.jsonl
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/pprof"
+	"time"
+
+	"github.com/tidemill/tidemill/connectors"
+	_ "github.com/tidemill/tidemill/connectors/datagen"
+	"github.com/tidemill/tidemill/connectors/spec"
+	"github.com/tidemill/tidemill/internal/clock"
+	"github.com/tidemill/tidemill/internal/vfs"
+	"github.com/tidemill/tidemill/runtime/bench/measure"
+	"github.com/tidemill/tidemill/runtime/engine"
+	"github.com/tidemill/tidemill/runtime/engine/embedded"
+	"github.com/tidemill/tidemill/runtime/operator"
+	"github.com/tidemill/tidemill/runtime/plan"
+	"github.com/tidemill/tidemill/runtime/state"
+	"github.com/tidemill/tidemill/runtime/state/memory"
+)
+
+type options struct {
+	keys, records int64
+	parallelism   int
+	pairs         int
+	write         bool
+	profile       string
+}
+
+func main() {
+	var o options
+	flag.Int64Var(&o.keys, "keys", 1000, "distinct keys")
+	flag.Int64Var(&o.records, "records", 20_000_000, "records a run")
+	flag.IntVar(&o.parallelism, "parallelism", 1, "subtasks")
+	flag.IntVar(&o.pairs, "pairs", 5, "pairs of runs")
+	flag.BoolVar(&o.write, "write", false, "append the results")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of one run there, and stop")
+	flag.Parse()
+	if err := run(o, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "keyedcount:", err)
+		os.Exit(1)
+	}
+}
+
+func run(o options, out io.Writer) error {
+	ctx := context.Background()
+	source, err := newSource(ctx, o)
+	if err != nil {
+		return err
+	}
+	want, err := expectedOf(ctx, source)
+	if err != nil {
+		return err
+	}
+	native := measure.Side{Name: "native Go operator", Want: want, Run: func() (int64, string, error) {
+		output, err := once(ctx, o, source)
+		return o.records, output, err
+	}}
+	if o.profile != "" {
+		f, err := os.Create(o.profile)
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		start, cpu := time.Now(), measure.CPU()
+		_, output, err := native.Run()
+		fmt.Fprintf(out, "cpu %.1f ns, wall %.1f ns a record; %s; want %s\n", float64(measure.CPU()-cpu)/float64(o.records),
+			float64(time.Since(start))/float64(o.records), output, want)
+		pprof.StopCPUProfile()
+		return err
+	}
+	r, err := measure.Compare("P4", fmt.Sprintf("keyed count, %d keys, parallelism %d, checkpoint every second", o.keys, o.parallelism),
+		"record", o.pairs, native, native)
+	if err != nil {
+		return err
+	}
+	r.Print(out)
+	if !o.write {
+		return nil
+	}
+	root, err := measure.Root()
+	if err != nil {
+		return err
+	}
+	return r.Append(root, "keyedcount")
+}
+
+func newSource(ctx context.Context, o options) (connectors.Source, error) {
+	t := connectors.LookupSource("datagen")
+	v, errs := spec.ParseText(fmt.Sprintf(`{rows: %d, columns: {key: {kind: uniform, max: %d}, at: {kind: time, every: 1us}}}`,
+		o.records, o.keys-1), t.Options)
+	if len(errs) > 0 {
+		return nil, errs.Err()
+	}
+	return t.New(ctx, connectors.Env{Clock: clock.System, FS: vfs.Disk, Name: "numbers", Parallelism: o.parallelism}, v)
+}
+
+func expectedOf(ctx context.Context, source connectors.Source) (string, error) {
+	e, err := source.Enumerator(ctx, nil)
+	if err != nil {
+		return "", err
+	}
+	splits, _, err := e.Discover(ctx)
+	if err != nil {
+		return "", err
+	}
+	return expected(ctx, source, splits)
+}
+
+// once runs the job to its end and returns what its sink says.
+func once(ctx context.Context, o options, source connectors.Source) (output string, err error) {
+	folder, err := os.MkdirTemp("", "keyedcount")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(folder)
+	e := &embedded.Engine{Clock: clock.System, FS: vfs.Disk, Log: slog.New(slog.DiscardHandler), WorkDir: vfs.Join(folder, "work"),
+		Backends: map[string]state.Factory{"memory": memory.Factory{}}}
+	s := &sum{}
+	j, err := e.Deploy(ctx, newPlan(o, source, s, vfs.Join(folder, "store")), engine.Options{})
+	if err != nil {
+		return "", err
+	}
+	if _, err := j.Wait(); err != nil {
+		return "", err
+	}
+	return s.String(), nil
+}
+
+func newPlan(o options, source connectors.Source, s *sum, store string) *plan.Plan {
+	p := o.parallelism
+	made := &plan.Plan{
+		Job: "keyedcount", Digest: "keyedcount", Parallelism: p, MaxParallelism: 128,
+		Checkpoint: plan.Checkpoint{Interval: time.Second, Store: store, Keep: 2},
+		Nodes: []*plan.Node{
+			{ID: 0, Name: "numbers", Parallelism: p, Outputs: []operator.Output{{Port: "out", Schema: inSchema}},
+				Source: &plan.Source{Kind: "datagen", Connector: source, EventTime: &plan.EventTime{Column: 1, OutOfOrderness: time.Second},
+					WatermarkInterval: 20 * time.Millisecond}},
+			{ID: 1, Name: "count", Parallelism: p, Inputs: []operator.Input{{Port: "in", Schema: inSchema, Keys: []int{0}}},
+				Outputs:  []operator.Output{{Port: "out", Schema: outSchema}},
+				Operator: &plan.Operator{Native: newCounter, Key: keyFields, States: plan.StateOptions{Backend: "memory"}}},
+			{ID: 2, Name: "sum", Parallelism: p, Inputs: []operator.Input{{Port: "in", Schema: outSchema}}, Sink: &plan.Sink{Kind: "sum", Connector: s}},
+		},
+		Edges: []plan.Edge{{From: 0, To: 1, Ship: plan.Forward}, {From: 1, To: 2, Ship: plan.Forward}},
+		Tasks: []plan.Task{{Nodes: []int{0, 1, 2}, Parallelism: 1}},
+	}
+	if p > 1 {
+		made.Edges[0] = plan.Edge{From: 0, To: 1, Ship: plan.Hash, Keys: []int{0}}
+		made.Tasks = []plan.Task{{Nodes: []int{0}, Parallelism: p}, {Nodes: []int{1, 2}, Parallelism: p}}
+	}
+	return made
+}
