@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	cache := t.TempDir()
+	goEnv := goEnvironment(t)
 	warm(t, filepath.Join(root, "examples/late-flights/delays.wasm"), cache)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -58,12 +59,31 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("ROOT", root)
 			e.Setenv("TIDEMILL_CACHE", cache)
+			for name, value := range goEnv {
+				e.Setenv(name, value)
+			}
+			// A path with the command and without a Go toolchain.
+			e.Setenv("NOGO", strings.SplitN(e.Getenv("PATH"), string(filepath.ListSeparator), 2)[0])
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fails": fails, "json": jsonField, "await": await, "signal": signal, "flip": flip, "rows": rows, "fetch": fetch,
 		},
 	})
+}
+
+// goEnvironment is what a Go toolchain needs in a script, whose home is not one.
+func goEnvironment(t *testing.T) map[string]string {
+	t.Helper()
+	vars := map[string]string{"GOCACHE": "", "GOMODCACHE": "", "GOPROXY": "off", "GOFLAGS": ""}
+	for _, name := range []string{"GOCACHE", "GOMODCACHE"} {
+		out, err := exec.Command("go", "env", name).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		vars[name] = strings.TrimSpace(string(out))
+	}
+	return vars
 }
 
 // warm compiles a module into the cache, so that scripts that run beside each other do not all do it.
