@@ -16,17 +16,29 @@ import (
 type decoder struct {
 	schema  *record.Schema
 	byName  map[string]int
-	names   [][]byte
-	spans   []span // of each column in the record under way
+	last    []member // of the record before, in order
+	spans   []span   // of each column in the record under way
 	scan    scanner
 	scratch []byte
 }
+
+// member is what the name of a record's n-th member came to. Records mostly have the same members in the same order, so a name is
+// compared with its predecessor before it is looked up.
+type member struct {
+	name   []byte
+	column int // -1: nobody wants it
+}
+
+// membersMax and nameBytesMax bound what is remembered of a record's members.
+const (
+	membersMax   = 256
+	nameBytesMax = 128
+)
 
 func newDecoder(schema *record.Schema) *decoder {
 	d := &decoder{schema: schema, byName: map[string]int{}, spans: make([]span, len(schema.Fields))}
 	for i, f := range schema.Fields {
 		d.byName[f.Name] = i
-		d.names = append(d.names, []byte(f.Name))
 	}
 	return d
 }
@@ -100,19 +112,18 @@ func (d *decoder) members() bool {
 	if s.peek() == '}' {
 		s.at++
 	} else {
-		for expected := 0; ; {
+		for n := 0; ; n++ {
 			name, ok := s.name()
 			if !ok {
 				return false
 			}
-			column := d.columnOf(name, expected)
+			column := d.columnOf(name, n)
 			v, ok := s.value()
 			if !ok {
 				return false
 			}
 			if column >= 0 {
 				d.spans[column] = v
-				expected = column + 1
 			}
 			more, ok := s.next('}')
 			if !ok {
@@ -129,21 +140,28 @@ func (d *decoder) members() bool {
 	return true
 }
 
-// columnOf returns the column of a member, or -1. Members mostly come in the order of the columns, so the one after the last hit is
-// tried first.
-func (d *decoder) columnOf(name span, expected int) int {
-	n := d.scan.data[name.start:name.end]
+// columnOf returns the column of the n-th member, or -1.
+func (d *decoder) columnOf(name span, n int) int {
+	text := d.scan.data[name.start:name.end]
+	if n < len(d.last) && bytes.Equal(text, d.last[n].name) && name.kind != escaped {
+		return d.last[n].column
+	}
 	if name.kind == escaped {
-		d.scratch = unescape(d.scratch[:0], n)
-		n = d.scratch
+		d.scratch = unescape(d.scratch[:0], text)
+		text = d.scratch
 	}
-	if expected < len(d.names) && bytes.Equal(n, d.names[expected]) {
-		return expected
+	column, ok := d.byName[string(text)]
+	if !ok {
+		column = -1
 	}
-	if i, ok := d.byName[string(n)]; ok {
-		return i
+	if n == len(d.last) && n < membersMax {
+		d.last = append(d.last, member{})
 	}
-	return -1
+	if n < len(d.last) && len(text) <= nameBytesMax {
+		d.last[n].name = append(d.last[n].name[:0], text...)
+		d.last[n].column = column
+	}
+	return column
 }
 
 func (d *decoder) column(line []byte, i int, c *record.Column) *errcode.Error {
