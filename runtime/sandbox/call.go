@@ -21,8 +21,8 @@ func (c *cause) err(place string) error {
 	return c.code.Errorf("%s", c.text).At("%s", place).Do("%s", c.hint)
 }
 
-// call writes the frame that the builder holds into the guest, runs it, and validates the answer. Nothing has taken effect when
-// it returns.
+// call writes the frame that the builder holds into the guest, runs it, and validates the answer, which is nil where the guest
+// gave none. Nothing has taken effect when it returns.
 func (o *Operator) call(items int) (*frame.Answer, *failure, error) {
 	g, in := o.guest, &o.frame.in
 	g.sequence++
@@ -45,16 +45,14 @@ func (o *Operator) call(items int) (*frame.Answer, *failure, error) {
 	}
 	o.meterFuel()
 	var answer *frame.Answer
-	if err == nil {
-		if packed != 0 {
-			o.frame.viewAll(&o.work)
-		}
+	if err == nil && packed != 0 {
+		o.frame.viewAll(&o.work)
 		answer, err = o.decoder.Decode(g.instance.Memory(), uint32(packed>>32), uint32(packed), &o.frame.asked)
 	}
 	if state != nil && state.failed != nil {
 		return nil, nil, state.failed
 	}
-	if err == nil && state != nil {
+	if err == nil && answer != nil && state != nil {
 		err = asError(state.appliedBeyond(answer.Consumed))
 	}
 	if err != nil {
@@ -62,7 +60,7 @@ func (o *Operator) call(items int) (*frame.Answer, *failure, error) {
 		return nil, failed, err
 	}
 	g.host.end()
-	if answer.Failure != nil {
+	if answer != nil && answer.Failure != nil {
 		failed, err := o.refused(answer.Failure)
 		return nil, failed, err
 	}

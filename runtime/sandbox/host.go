@@ -155,13 +155,16 @@ func (g *guestLog) write(fd int32, p []byte) {
 
 // flush logs unfinished lines at the end of a call.
 func (g *guestLog) flush() {
+	g.stderr = g.stderr[:0]
+	if len(g.out[0])+len(g.out[1]) == 0 {
+		return
+	}
 	for i, level := range []slog.Level{slog.LevelInfo, slog.LevelWarn} {
 		if len(g.out[i]) > 0 {
 			g.line(level, g.out[i])
 			g.out[i] = g.out[i][:0]
 		}
 	}
-	g.stderr = g.stderr[:0]
 }
 
 func (h *host) StateGet(id, key uint32, mapKey, out []byte) (int32, error) {

@@ -34,10 +34,7 @@ const aloneAfter = 3
 // used up its fuel or answered nonsense. Of a failed frame nothing took effect, so the items before the one at fault run again,
 // the item itself is treated by the job's policy, and the rest goes on. Where the item is not known, the frame's items run one by
 // one until it is found; after the third failure of a batch all of them do.
-func (o *Operator) run(task work) error {
-	o.work = task
-	w := &o.work
-	defer func() { w.batch = nil }() // a batch is not held longer than its call
+func (o *Operator) run(w *work) error {
 	var (
 		next     = 0
 		bad      = -1 // item at fault, for reason why
@@ -103,6 +100,13 @@ func (o *Operator) send(w *work, from, to int) (done int, failed *failure, err e
 	if err != nil || failed != nil {
 		return to - from, failed, err
 	}
+	if answer == nil {
+		if w.kind == abi.KindBatch && (o.state == nil || o.state.appliedBytes == 0) {
+			return to - from, nil, nil
+		}
+		o.nothing.Consumed = to - from
+		answer = &o.nothing
+	}
 	if err := o.takeEffect(w, from, answer); err != nil {
 		return 0, nil, err
 	}
@@ -125,6 +129,9 @@ func (o *Operator) callback(kind abi.Kind) error {
 	}
 	if failed != nil {
 		return failed.cause.err(o.place() + ", " + kind.String() + " callback")
+	}
+	if answer == nil {
+		return nil
 	}
 	return o.takeEffect(&o.work, 0, answer)
 }

@@ -23,6 +23,7 @@ type Operator struct {
 	log     *guestLog
 	state   *frameState // nil without keyed state
 	decoder frame.Decoder
+	nothing frame.Answer // what a guest that answers 0 has said
 
 	guest     *guest // nil until the next frame where it was lost or recycled
 	faultCell uint32
@@ -152,7 +153,10 @@ func (o *Operator) Process(port int, b *record.Batch) error {
 		return nil
 	}
 	o.readClock()
-	return o.run(work{kind: abi.KindBatch, port: port, batch: b, n: b.Rows})
+	o.work = work{kind: abi.KindBatch, port: port, batch: b, n: b.Rows}
+	err := o.run(&o.work)
+	o.work.batch = nil // it is not held longer than its call
+	return err
 }
 
 // Advance fires the event timers that are due at w, then runs the guest's watermark callback.
@@ -188,7 +192,8 @@ func (o *Operator) fire(domain state.Domain, upTo int64) error {
 			return ErrRounds.Errorf("timer %q fired in more than %d rounds of one advance", o.binding.Timers[o.round.Name[0]].Name, rounds).
 				At("%s", o.place()).Do("a timer that sets itself for a time already reached never ends")
 		}
-		if err := o.run(work{kind: abi.KindTimers, domain: domain, round: &o.round, n: n}); err != nil {
+		o.work = work{kind: abi.KindTimers, domain: domain, round: &o.round, n: n}
+		if err := o.run(&o.work); err != nil {
 			return err
 		}
 	}
