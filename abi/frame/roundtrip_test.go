@@ -166,6 +166,31 @@ func TestInputRoundTrip(t *testing.T) {
 	})
 }
 
+// TestCutFramesAreTheSame: a frame of some rows of a batch has the bytes of a frame of those rows alone.
+func TestCutFramesAreTheSame(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		total := rapid.IntRange(1, 60).Draw(t, "total")
+		from := rapid.IntRange(0, total-1).Draw(t, "from")
+		rows := rapid.IntRange(1, total-from).Draw(t, "rows")
+		columns, values := drawColumns(t, total, 5)
+		in := frame.Input{Kind: abi.KindBatch, Batch: &frame.Rows{From: from, Rows: rows, Columns: columns}}
+		alone := frame.Input{Kind: abi.KindBatch, Batch: &frame.Rows{Rows: rows}}
+		for i := range columns {
+			part := frametest.Column(columns[i].Type, values[i][from:from+rows]...)
+			if columns[i].Nulls > 0 && part.Nulls == 0 {
+				return // the whole column has a bitmap, the part needs none
+			}
+			alone.Batch.Columns = append(alone.Batch.Columns, part)
+		}
+		a, b := make([]byte, in.Size()), make([]byte, alone.Size())
+		in.Put(a)
+		alone.Put(b)
+		if !bytes.Equal(a, b) {
+			t.Fatalf("cut:\n%s\nalone:\n%s", annotate(a, false, false), annotate(b, false, false))
+		}
+	})
+}
+
 func drawState(t *rapid.T, id uint16, keys int) (frame.StateIn, [][]any) {
 	s := frame.StateIn{State: id, Kind: abi.StateKind(rapid.IntRange(1, 3).Draw(t, "kind")), Entries: keys}
 	if s.Kind != abi.StateValue {
@@ -403,6 +428,9 @@ func (a *answerCase) check(t *rapid.T, got *frame.Answer) {
 			}
 		}
 	}
+	if n := a.materialised(consumed); got.Materialised != n {
+		t.Fatalf("materialised %d bytes, want %d", got.Materialised, n)
+	}
 	for i := range got.States {
 		g, w := &got.States[i], &want.States[i]
 		if g.State != w.State || !equal(g.Key, w.Key) || !bytes.Equal(g.Op, w.Op) {
@@ -422,6 +450,49 @@ func (a *answerCase) check(t *rapid.T, got *frame.Answer) {
 	if !reflect.DeepEqual(got.Failure, want.Failure) || (len(want.Metrics) > 0 && !reflect.DeepEqual(got.Metrics, want.Metrics)) {
 		t.Fatalf("got %+v", got)
 	}
+}
+
+// materialised counts the bytes of the output from the values: 16 a row, and the buffers of each column as a batch of the host
+// would have it.
+func (a *answerCase) materialised(consumed int) int {
+	total := 0
+	for _, o := range a.answer.Batches {
+		total += 16 * o.Rows
+		items := o.ItemOf
+		for i := range consumed {
+			if o.Identity {
+				items = append(items, uint32(i))
+			}
+		}
+		for _, c := range o.Columns {
+			if c.Pass == 0 {
+				total += len(c.Validity) + 4*len(c.Offsets) + len(c.Values)
+				continue
+			}
+			source := a.asked.Columns
+			if c.Pass == abi.NodeKey {
+				source = a.asked.Key
+			}
+			from := source[c.Ref]
+			if from.Nulls > 0 {
+				total += (o.Rows + 7) / 8
+			}
+			switch {
+			case from.Type == abi.Bool:
+				total += (o.Rows + 7) / 8
+			case from.Type.HasOffsets():
+				total += 4 * (o.Rows + 1)
+				for _, item := range items {
+					if text, ok := frametest.Values(&from)[a.asked.First+int(item)].(string); ok {
+						total += len(text)
+					}
+				}
+			default:
+				total += o.Rows * from.Type.Width()
+			}
+		}
+	}
+	return total
 }
 
 func equal[T comparable](a, b []T) bool {

@@ -41,8 +41,14 @@ func TestPassedThrough(t *testing.T) {
 		fields, out = append(fields, f), append(out, abi.Field{Name: f.Name, Type: typ.String(), Nullable: true})
 	}
 	var itemOf []uint32
-	identity := false
+	identity, backwards := false, false
 	p := emitting(out, nil, func(c *fakeCall) {
+		if backwards {
+			itemOf = nil
+			for i := c.in.Batch.Rows; i > 0; i-- {
+				itemOf = append(itemOf, uint32(i-1))
+			}
+		}
 		o := frame.OutputRows{Rows: len(itemOf), ItemOf: itemOf}
 		if identity {
 			o = frame.OutputRows{Rows: c.in.Batch.Rows, Identity: true}
@@ -100,6 +106,11 @@ func TestPassedThrough(t *testing.T) {
 	r := newRig(t, p, inputs, nil)
 	r.process(0, b)
 	check(r, []int{19, 0, 4, 5, 5, 11, 12, 13, 3})
+	// Gathered backwards within frames of seven.
+	backwards = true
+	r = newRig(t, p, inputs, func(c *Config) { c.Cut = func(from, to int) int { return min(from+7, to) } })
+	r.process(0, b)
+	check(r, []int{6, 5, 4, 3, 2, 1, 0, 13, 12, 11, 10, 9, 8, 7, 19, 18, 17, 16, 15, 14})
 	identity = true
 	for _, cut := range []int{20, 7, 1} {
 		r = newRig(t, p, inputs, func(c *Config) { c.Cut = func(from, to int) int { return min(from+cut, to) } })
@@ -294,6 +305,35 @@ func TestTimers(t *testing.T) {
 				t.Errorf("the callback came before the timers: %v", fired)
 			}
 		})
+	}
+}
+
+// TestPastTimers: a timer for what the watermark has reached is dropped where its name says so, else it fires with the next advance.
+func TestPastTimers(t *testing.T) {
+	var fired []string
+	p := timed(&fired, func(c *fakeCall, entry int, _ string, _ int64, _ string) {
+		if entry < 0 {
+			for i, at := range []int64{4, 5, 6} {
+				c.set(0, abi.TimerSet, 1, 0, at, "")
+				c.set(0, abi.TimerSet, 0, 0, at, fmt.Sprint(i))
+			}
+		}
+	})
+	p.descriptor.Timers[1].Past = abi.PastDrop
+	inputs := sampleInputs(t)
+	r := newRig(t, p, inputs, nil)
+	if err := r.op.Advance(5); err != nil {
+		t.Fatal(err)
+	}
+	r.process(0, sampleBatch(inputs[0].Schema))
+	if len(fired) > 0 {
+		t.Errorf("fired without an advance: %v", fired)
+	}
+	if err := r.op.Advance(6); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"AA t 0 40 w=6", "AA t 0 51 w=6", "AA t 0 62 w=6", "AA u 0 6 w=6"}; !reflect.DeepEqual(fired, want) {
+		t.Errorf("fired %v, want %v", fired, want)
 	}
 }
 

@@ -210,6 +210,11 @@ var columnCases = []Invalid{
 		Setup: func(d *frame.Decoder, _ *frame.Asked) {
 			d.Binding.Outputs[1].Fields = notNullable(d.Binding.Outputs[1].Fields)
 		}},
+	{Name: "passes a null of a later frame through", Base: "answer-filter", Want: "row 1 passes a null",
+		Setup: func(d *frame.Decoder, a *frame.Asked) {
+			d.Binding.Outputs[1].Fields = notNullable(d.Binding.Outputs[1].Fields)
+			a.First, a.Columns[0], a.Key[0] = 1, Column(abi.I64, 1, 2, 3, nil), Column(abi.UTF8, "x", "AA", "UA", "AA")
+		}},
 	{Name: "more than a frame once put together", Base: "answer-filter", Want: "what is passed through included",
 		Setup: func(d *frame.Decoder, a *frame.Asked) {
 			d.BytesMax = 4096
@@ -250,6 +255,13 @@ var stateCases = []Invalid{
 		Setup: func(d *frame.Decoder, _ *frame.Asked) {
 			d.Binding.States[0].Fields = notNullable(d.Binding.States[0].Fields)
 		}},
+	{Name: "clears the entry of a null map key", Want: "change 0 writes null to column \"s\"", Damage: func(e *Edit) {
+		a := *e.answers()["answer-state"]
+		m := &a.States[2]
+		m.Op = []byte{abi.OpClear, abi.OpSet}
+		m.Columns = []frame.Column{Column(abi.UTF8, nil, "LAX"), Column(abi.I64, nil, 3)}
+		e.B = a.Encode()
+	}},
 	{Name: "cell over the limit", Base: "answer-state", Want: "the cell of change 0 has 8 bytes, at most 7",
 		Setup: func(d *frame.Decoder, _ *frame.Asked) { d.CellBytesMax = 7 }},
 	{Name: "map key over the limit", Base: "answer-state", Want: "the map key of change 1 has 3 bytes, at most 2",
