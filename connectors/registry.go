@@ -12,6 +12,7 @@ import (
 type SourceType struct {
 	Name    string // connector: <Name>
 	Doc     string // what it is, for the reference
+	Example string // options as in job.yaml, for the reference; a test parses it
 	Options *spec.Object
 	// New makes a source from its options; it does not touch data. Errors name the option's place.
 	New func(ctx context.Context, env Env, options spec.Values) (Source, error)
@@ -21,6 +22,7 @@ type SourceType struct {
 type SinkType struct {
 	Name    string
 	Doc     string
+	Example string
 	Options *spec.Object
 	New     func(ctx context.Context, env Env, options spec.Values) (Sink, error)
 }

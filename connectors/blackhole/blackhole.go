@@ -14,6 +14,7 @@ func init() {
 	connectors.RegisterSink(connectors.SinkType{
 		Name:    "blackhole",
 		Doc:     "Counts records and drops them: for measurements.",
+		Example: "connector: blackhole\n",
 		Options: &spec.Object{},
 		New:     func(context.Context, connectors.Env, spec.Values) (connectors.Sink, error) { return &Sink{}, nil },
 	})

@@ -78,6 +78,13 @@ var options = &spec.Object{Fields: []spec.Field{
 func init() {
 	connectors.RegisterSource(connectors.SourceType{
 		Name: "datagen", Doc: "Makes records by rule: the same ones for the same seed, whatever happens in between.",
+		Example: `connector: datagen
+rows: 1_000_000
+columns:
+  key: {kind: zipf, distinct: 10000}
+  carrier: {kind: choice, values: [UA, AA, DL]}
+  at: {kind: time, every: 1ms, jitter: 5s}
+`,
 		Options: options, New: newSource,
 	})
 }

@@ -27,7 +27,7 @@ var sourceOptions = &spec.Object{Fields: []spec.Field{
 
 var sinkOptions = &spec.Object{Fields: []spec.Field{
 	{Name: "path", Kind: spec.String, Required: true,
-		Doc: "The folder for the files, made where missing. Several sinks may share one. Published files are <sink>-<checkpoint>-<subtask>-<number>.<extension>; names that begin with a dot are unfinished."},
+		Doc: "The folder for the files, made where missing. Several sinks may share one, but not two jobs with sinks of one name. Published files are <sink>-<checkpoint>-<subtask>-<number>.<extension>; names that begin with a dot are unfinished, or were taken back by a restore that went behind them."},
 	{Name: "format", Kind: spec.Nested, Object: format.Options, Default: "json", Doc: "The format of the records: a name, or a mapping with type and the options of the format."},
 	{Name: "roll_bytes", Kind: spec.Size, Default: "128MiB", Min: "1KiB",
 		Doc: "A file that has reached this size is closed; it is published with the next checkpoint."},
@@ -38,10 +38,22 @@ var sinkOptions = &spec.Object{Fields: []spec.Field{
 func init() {
 	connectors.RegisterSource(connectors.SourceType{
 		Name: "file", Doc: "Reads files, once (bounded) or as they grow (tail: true). Records of one split keep their order.",
+		Example: `connector: file
+path: logs/*.csv
+tail: true
+format: {type: csv, header: true, null: NA}
+schema: {carrier: utf8, dep_delay: i32?, time_hour: timestamp}
+`,
 		Options: sourceOptions, New: newSource,
 	})
 	connectors.RegisterSink(connectors.SinkType{
 		Name: "file", Doc: "Writes files into a folder, exactly once: a file appears under its name when the checkpoint that contains its records is complete.",
+		Example: `connector: file
+path: out
+format: json
+roll_bytes: 64MiB
+roll_checkpoints: 10
+`,
 		Options: sinkOptions, New: newSink,
 	})
 }

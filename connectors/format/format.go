@@ -23,6 +23,7 @@ import (
 type Type struct {
 	Name      string // format: <Name>
 	Doc       string
+	Example   string // of the option `format`, as in job.yaml
 	Extension string // of files, without the dot
 	Options   *spec.Object
 	// Schema is what an absent schema stands for; nil where the schema must be given.

@@ -18,6 +18,7 @@ import (
 func init() {
 	format.Register(format.Type{
 		Name: "csv", Extension: "csv",
+		Example: `format: {type: csv, header: true, null: NA}`,
 		Doc: "Comma-separated values after RFC 4180. Numbers are decimal; bool is true or false (any case) or 1 or 0; date32 is " +
 			"YYYY-MM-DD; timestamps are RFC 3339 or YYYY-MM-DD HH:MM:SS, without a zone they are UTC; binary is the field's bytes. " +
 			"A quote where none belongs and a line with another number of fields than the header are bad records.",

@@ -17,6 +17,7 @@ import (
 func init() {
 	format.Register(format.Type{
 		Name: "json", Extension: "jsonl",
+		Example: `format: json`,
 		Doc: "JSON lines: one object a line. A column is the member of its name; an absent member is null, other members are ignored. " +
 			"Whole numbers and floats are numbers; f32 and f64 also take \"NaN\", \"Infinity\" and \"-Infinity\", and write them so; " +
 			"date32 is \"YYYY-MM-DD\"; timestamps are RFC 3339 strings, written in UTC with Z; binary is base64.",

@@ -14,6 +14,7 @@ import (
 func init() {
 	format.Register(format.Type{
 		Name: "raw", Extension: "raw",
+		Example: `format: raw`,
 		Doc: "Each line is the value of the one column, utf8 or binary, without its line feed and otherwise as it is: a carriage return " +
 			"stays, an empty line is an empty value. Without a schema the column is {value: binary}. A sink writes the value and a " +
 			"line feed, and null as an empty line; line feeds within values are not marked.",
