@@ -30,4 +30,10 @@ func Run(t *testing.T, open Opener) {
 			})
 		}
 	})
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, Opener)
+	}{{"schemas", runSchemas}, {"undeclared", runUndeclared}, {"limit", runLimit}, {"rule 4", runRules}} {
+		t.Run(c.name, func(t *testing.T) { c.run(t, open) })
+	}
 }
