@@ -30,6 +30,7 @@ type program struct {
 	spare     [][]byte // memories of closed instances, to be used again as they are
 	startErr  error
 	room      int // bytes for the reserved buffer, at least 256 KiB
+	noRoom    bool
 	openErr   error
 }
 
@@ -125,6 +126,9 @@ func (i *fakeInstance) Call(export vm.Export, a, b uint32, fuel int64) (uint64, 
 	i.used += 100
 	switch export {
 	case vm.Reserve:
+		if i.program.noRoom {
+			return 0, nil
+		}
 		return reserveAt, nil
 	case vm.Describe:
 		d := abi.Description{ABI: abi.Version, SDK: abi.SDK{Name: "fake", Version: "1"}, Entries: []abi.Entry{i.program.entry}}

@@ -118,6 +118,19 @@ func TestBadMemory(t *testing.T) {
 	}
 }
 
+// TestNoRoom: a guest that has no memory for a frame is at its memory limit.
+func TestNoRoom(t *testing.T) {
+	inputs := sampleInputs(t)
+	p := samples(func(*fakeCall) {})
+	r := newRig(t, p, inputs, nil)
+	p.noRoom = true
+	r.op.dropGuest()
+	err := r.op.Process(0, sampleBatch(inputs[0].Schema))
+	if e := errcode.Of(err); e == nil || !errcode.Is(err, ErrMemory) || !strings.Contains(err.Error(), "no room for a frame") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestFailedFramesHaveNoEffect lets a guest do everything that it can and then fail, in each way.
 func TestFailedFramesHaveNoEffect(t *testing.T) {
 	for kind, code := range map[vm.Kind]*errcode.Code{

@@ -45,13 +45,17 @@ const rowsAimFirst = 256
 func (b *frameBuilder) open(binding *abi.Binding, ctx *operator.Context) {
 	*b = frameBuilder{binding: binding, ctx: ctx, rowsAim: abi.RowsMax, cells: make([]state.Cells, len(binding.States)),
 		prefetch: make([]bool, len(binding.States)), keyColumns: columnsFor(binding.Key)}
+	for i := range binding.States {
+		b.cells[i].Columns = columnsFor(binding.States[i].Fields)
+	}
 	for i := range binding.Inputs {
 		b.anyNeedsKey = b.anyNeedsKey || binding.Inputs[i].NeedsKey
+		if len(binding.Inputs[i].Prefetch) > 0 {
+			b.rowsAim = rowsAimFirst
+		}
 	}
-	for i := range binding.States {
-		s := &binding.States[i]
-		b.cells[i].Columns = columnsFor(s.Fields)
-		if s.Kind != abi.StateValue {
+	for i := range binding.Timers {
+		if len(binding.Timers[i].Prefetch) > 0 {
 			b.rowsAim = rowsAimFirst
 		}
 	}

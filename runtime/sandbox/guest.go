@@ -57,7 +57,10 @@ func (g *guest) reserve(n int) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if at>>32 != 0 || at == 0 || at%abi.BufferAlign != 0 {
+		if at == 0 {
+			return nil, &vm.Fault{Kind: vm.Memory, Detail: fmt.Sprintf("no room for a frame of %d bytes", n)}
+		}
+		if at>>32 != 0 || at%abi.BufferAlign != 0 {
 			return nil, &abi.Violation{Part: abi.ExportReserve, Problem: fmt.Sprintf("address %#x is not one of a 16-aligned buffer", at)}
 		}
 		if _, ok := g.span(uint32(at), size); !ok {
