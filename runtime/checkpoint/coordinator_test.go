@@ -394,7 +394,7 @@ func TestExhaustive(t *testing.T) {
 	opt.Keep = 1
 	c := started(t, opt, &Recovery{NextID: 1})
 	x := explorer{t: t}
-	x.explore(c, world{now: 0}, 11)
+	x.explore(c, world{now: 0}, 10)
 	t.Logf("%d states, %d finished, %d stopped, %d failed", x.states, x.finished, x.stopped, x.failed)
 	if x.finished == 0 || x.stopped == 0 || x.failed == 0 {
 		t.Error("an end was never reached")
