@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -94,6 +95,10 @@ func (a *app) demoFolder(folder string) (string, func() error, error) {
 			return "", nil, errMachine.Errorf("there is no place for the demo's files").Because(err).Do("set TMPDIR, or choose a folder with --dir")
 		}
 		return folder, func() error { return os.RemoveAll(folder) }, nil
+	}
+	folder, err := filepath.Abs(folder) // the job's own paths start at its folder
+	if err != nil {
+		return "", nil, err
 	}
 	if entries, err := os.ReadDir(folder); err == nil && len(entries) > 0 {
 		return "", nil, errUsage.Errorf("the folder is not empty").At("%s", folder).Do("give a new one")

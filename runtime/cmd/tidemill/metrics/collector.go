@@ -40,7 +40,7 @@ func gauge(name, help string, of func(*telemetry.Counters) int64) metric {
 // known says whether a watermark is a time.
 func known(w int64) bool { return w != record.WatermarkNone && w != record.WatermarkEnd }
 
-// Metrics lists what a subtask has: name, help and kind. The reference page comes from it, too.
+// subtaskMetrics lists what a subtask has: name, help and kind.
 var subtaskMetrics = []metric{
 	counter("tidemill_records_in_total", "Records that came in; of a source, those that its readers delivered.", func(c *telemetry.Counters) int64 { return c.RecordsIn }),
 	counter("tidemill_records_out_total", "Records that went out.", func(c *telemetry.Counters) int64 { return c.RecordsOut }),
@@ -116,10 +116,10 @@ func sendCustom(to chan<- prometheus.Metric, labels prometheus.Labels, own *tele
 		with[k] = v
 	}
 	if own.Gauge {
-		to <- prometheus.MustNewConstMetric(prometheus.NewDesc("tidemill_operator_gauge", "A gauge that an operator declared.", nil, with),
+		to <- prometheus.MustNewConstMetric(prometheus.NewDesc("tidemill_guest_metric", "A gauge that an operator declared.", nil, with),
 			prometheus.GaugeValue, math.Float64frombits(own.Bits))
 		return
 	}
-	to <- prometheus.MustNewConstMetric(prometheus.NewDesc("tidemill_operator_counter_total", "A counter that an operator declared.", nil, with),
+	to <- prometheus.MustNewConstMetric(prometheus.NewDesc("tidemill_guest_metric_total", "A counter that an operator declared.", nil, with),
 		prometheus.CounterValue, float64(own.Bits))
 }
