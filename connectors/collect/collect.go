@@ -21,11 +21,13 @@ var ErrLost = errcode.New("TM-CONN-131", errcode.Failed, "Rows that a checkpoint
 
 func init() {
 	connectors.RegisterSink(connectors.SinkType{
-		Name:    "collect",
-		Doc:     "Keeps rows in memory for the program that runs the job, exactly once. Rows end with the process, so a job cannot go on from a checkpoint of another process.",
+		Name: "collect",
+		Doc: "Keeps rows in memory for the program that runs the job, exactly once. Rows end with the process, so " +
+			"a job cannot go on from a checkpoint of another process.",
 		Example: "connector: collect\ninto: results\n",
 		Options: &spec.Object{Fields: []spec.Field{
-			{Name: "into", Kind: spec.String, Required: true, Doc: "The name under which the program finds the rows (collect.Named)."},
+			{Name: "into", Kind: spec.String, Required: true, Doc: "The name under which the program finds the rows " +
+				"(collect.Named)."},
 		}},
 		New: func(_ context.Context, _ connectors.Env, v spec.Values) (connectors.Sink, error) {
 			return Named(v.String("into")), nil

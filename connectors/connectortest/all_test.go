@@ -14,7 +14,6 @@ import (
 
 	"github.com/tidemill/tidemill/connectors"
 	_ "github.com/tidemill/tidemill/connectors/all"
-	"github.com/tidemill/tidemill/connectors/blackhole"
 	"github.com/tidemill/tidemill/connectors/collect"
 	"github.com/tidemill/tidemill/connectors/connectortest"
 	"github.com/tidemill/tidemill/connectors/spec"
@@ -252,11 +251,4 @@ func TestDatagenSource(t *testing.T) {
 		},
 		Want: want, SplitsMin: 3,
 	})
-}
-
-func TestBlackholeCounts(t *testing.T) {
-	s := newSink(t, connectors.Env{}, "blackhole", "{}").(*blackhole.Sink)
-	if s.ExactlyOnce() {
-		t.Error("a blackhole shows nothing, least of all exactly once")
-	}
 }

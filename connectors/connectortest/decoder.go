@@ -29,7 +29,8 @@ func Decode(t testing.TB, newDecoder func() format.Decoder, schema *record.Schem
 	random := rand.New(rand.NewPCG(seed, 0))
 	pieces := decodePieces(t, newDecoder(), schema, data, random)
 	if !slices.Equal(whole.All, pieces.All) {
-		t.Fatalf("seed %d: in pieces %q decodes to\n%s\nas a whole to\n%s", seed, data, strings.Join(pieces.All, "\n"), strings.Join(whole.All, "\n"))
+		t.Fatalf("seed %d: in pieces %q decodes to\n%s\nas a whole to\n%s", seed, data, strings.Join(pieces.All, "\n"),
+			strings.Join(whole.All, "\n"))
 	}
 	return whole
 }

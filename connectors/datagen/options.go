@@ -25,7 +25,8 @@ var column = &spec.Object{
 	Choices: func() []spec.Choice {
 		typ := spec.Field{Name: "type", Kind: spec.Enum, Enum: intTypes, Default: "i64", Doc: "The type of the column."}
 		return []spec.Choice{
-			{Name: "sequence", Doc: "start, start+step, start+2*step and so on, by the record's number; beyond the type's range it wraps.", Object: &spec.Object{Fields: []spec.Field{
+			{Name: "sequence", Doc: "start, start+step, start+2*step and so on, by the record's number; beyond the " +
+				"type's range it wraps.", Object: &spec.Object{Fields: []spec.Field{
 				typ,
 				{Name: "start", Kind: spec.Int, Default: "0", Doc: "The value of the first record."},
 				{Name: "step", Kind: spec.Int, Default: "1", Doc: "What each record adds."},
@@ -35,7 +36,8 @@ var column = &spec.Object{
 				{Name: "min", Kind: spec.Int, Default: "0", Doc: "The least value."},
 				{Name: "max", Kind: spec.Int, Required: true, Doc: "The greatest value."},
 			}}},
-			{Name: "zipf", Doc: "Whole numbers from 0 to distinct-1; value k is as likely as 1/(k+1)^exponent: a few are frequent, many are rare.", Object: &spec.Object{Fields: []spec.Field{
+			{Name: "zipf", Doc: "Whole numbers from 0 to distinct-1; value k is as likely as 1/(k+1)^exponent: a few " +
+				"are frequent, many are rare.", Object: &spec.Object{Fields: []spec.Field{
 				typ,
 				{Name: "distinct", Kind: spec.Int, Required: true, Min: "1", Max: "1000000000000", Doc: "How many values there are."},
 				{Name: "exponent", Kind: spec.Float, Default: "1.1", Min: "0.01", Max: "10", Doc: "How uneven they are."},
@@ -52,9 +54,12 @@ var column = &spec.Object{
 			}}},
 			{Name: "time", Doc: "Timestamps that advance with the record's number.", Object: &spec.Object{Fields: []spec.Field{
 				{Name: "type", Kind: spec.Enum, Enum: []string{"timestamp", "timestamp_tz"}, Default: "timestamp", Doc: "The type of the column."},
-				{Name: "start", Kind: spec.String, Default: "2020-01-01T00:00:00Z", Check: checkTime, Doc: "The time of the first record, RFC 3339."},
-				{Name: "every", Kind: spec.Duration, Default: "1ms", Min: "0s", Doc: "How far each record advances the time."},
-				{Name: "jitter", Kind: spec.Duration, Default: "0s", Min: "0s", Doc: "Each time is set back by a random part of this: so far can records be out of order."},
+				{Name: "start", Kind: spec.String, Default: "2020-01-01T00:00:00Z", Check: checkTime, Doc: "The time of the first record, " +
+					"RFC 3339."},
+				{Name: "every", Kind: spec.Duration, Default: "1ms", Min: "0s", Doc: "How far each record advances " +
+					"the time."},
+				{Name: "jitter", Kind: spec.Duration, Default: "0s", Min: "0s", Doc: "Each time is set back by a " +
+					"random part of this: so far can records be out of order."},
 			}}},
 		}
 	},
@@ -68,8 +73,10 @@ func checkTime(text string) error {
 }
 
 var options = &spec.Object{Fields: []spec.Field{
-	{Name: "rows", Kind: spec.Int, Min: "0", Doc: "How many records to make over all splits. Without it the source never ends."},
-	{Name: "splits", Kind: spec.Int, Min: "1", Max: "4096", Doc: "How many splits the records are dealt to. Without it there is one a subtask."},
+	{Name: "rows", Kind: spec.Int, Min: "0", Doc: "How many records to make over all splits. Without it the source " +
+		"never ends."},
+	{Name: "splits", Kind: spec.Int, Min: "1", Max: "4096", Doc: "How many splits the records are dealt to. Without " +
+		"it there is one a subtask."},
 	{Name: "seed", Kind: spec.Int, Default: "1", Doc: "Another seed makes other random values."},
 	{Name: "columns", Kind: spec.Map, Required: true, Elem: &spec.Field{Name: "column", Kind: spec.Nested, Object: column, Doc: "how its values are made"},
 		Doc: "The columns by name."},

@@ -12,7 +12,7 @@ import (
 	"github.com/tidemill/tidemill/internal/failpoint"
 )
 
-const outputHint = "the output cannot be continued exactly: restore an older checkpoint, or start anew with --fresh and an empty folder"
+const outputHint = "restore an older checkpoint, or start anew with --fresh and an empty folder: the output cannot be continued exactly"
 
 // committer is a connectors.Committer.
 type committer struct{ sink *sink }

@@ -12,7 +12,7 @@ import (
 var (
 	ErrNoFile   = errcode.New("TM-CONN-101", errcode.Invalid, "No file matches the path of a source")
 	ErrRead     = errcode.New("TM-CONN-102", errcode.Environment, "A file or folder cannot be read")
-	ErrReplaced = errcode.New("TM-CONN-103", errcode.Failed, "A file was truncated, rotated, replaced or removed while it was being read")
+	ErrReplaced = errcode.New("TM-CONN-103", errcode.Failed, "A file that is being read is not what it was")
 	ErrWrite    = errcode.New("TM-CONN-104", errcode.Environment, "The output cannot be written")
 	ErrOutput   = errcode.New("TM-CONN-105", errcode.Failed, "Output that a checkpoint names is missing or damaged")
 	ErrOptions  = errcode.New("TM-CONN-106", errcode.Invalid, "The options of a file source or sink do not fit together")

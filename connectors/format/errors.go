@@ -10,5 +10,5 @@ var (
 	ErrNull      = errcode.New("TM-FORMAT-004", errcode.Invalid, "A value is missing in a column that allows no null")
 	ErrMalformed = errcode.New("TM-FORMAT-005", errcode.Invalid, "A record breaks the rules of its format")
 	ErrTooLong   = errcode.New("TM-FORMAT-006", errcode.Invalid, "A record is longer than the limit")
-	ErrOptions   = errcode.New("TM-FORMAT-007", errcode.Invalid, "The options of a format do not fit together or do not fit the schema")
+	ErrOptions   = errcode.New("TM-FORMAT-007", errcode.Invalid, "The options of a format do not fit each other or the schema")
 )

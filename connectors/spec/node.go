@@ -160,7 +160,8 @@ func (l *loader) place(n ast.Node) string {
 
 func (l *loader) node(n ast.Node, depth int) (*Node, error) {
 	if l.nodes++; l.nodes > nodesMax || depth > depthMax {
-		return nil, ErrSyntax.Errorf("the file has more than %d values, or lists and mappings are nested more than %d deep", nodesMax, depthMax).At("%s", l.place(n))
+		return nil, ErrSyntax.Errorf("the file has more than %d values, or lists and mappings are nested more than %d deep",
+			nodesMax, depthMax).At("%s", l.place(n))
 	}
 	out := &Node{Place: l.place(n)}
 	switch n := n.(type) {

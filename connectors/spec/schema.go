@@ -91,7 +91,8 @@ func (f *Field) jsonSchema() map[string]any {
 	case Bool:
 		return either(map[string]any{"type": "boolean"}, reference)
 	case Duration:
-		return either(map[string]any{"const": 0}, map[string]any{"type": "string", "pattern": `^[-+]?([0-9]*\.?[0-9]+(ns|us|µs|ms|s|m|h))+$`}, reference)
+		text := map[string]any{"type": "string", "pattern": `^[-+]?([0-9]*\.?[0-9]+(ns|us|µs|ms|s|m|h))+$`}
+		return either(map[string]any{"const": 0}, text, reference)
 	case Size:
 		return either(map[string]any{"type": "integer", "minimum": 0},
 			map[string]any{"type": "string", "pattern": `^[0-9_]+ *(B|[KMGT]i?B)?$`}, reference)

@@ -24,8 +24,9 @@ var (
 
 func init() {
 	connectors.RegisterSink(connectors.SinkType{
-		Name:    "stdout",
-		Doc:     "Prints each record as a line of JSON on the standard output, at least once: records behind the last checkpoint are printed again after a restore.",
+		Name: "stdout",
+		Doc: "Prints each record as a line of JSON on the standard output, at least once: records behind the last " +
+			"checkpoint are printed again after a restore.",
 		Example: "connector: stdout\n",
 		Options: &spec.Object{},
 		New: func(_ context.Context, env connectors.Env, _ spec.Values) (connectors.Sink, error) {

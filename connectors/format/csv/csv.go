@@ -19,7 +19,8 @@ func init() {
 	format.Register(format.Type{
 		Name: "csv", Extension: "csv",
 		Example: `format: {type: csv, header: true, null: NA}`,
-		Doc: "Comma-separated values after RFC 4180. Numbers are decimal; bool is true or false (any case) or 1 or 0; date32 is " +
+		Doc: "Comma-separated values after RFC 4180. Numbers are decimal; bool is true or false (any case) or 1 or 0; " +
+			"date32 is " +
 			"YYYY-MM-DD; timestamps are RFC 3339 or YYYY-MM-DD HH:MM:SS, without a zone they are UTC; binary is the field's bytes. " +
 			"A quote where none belongs and a line with another number of fields than the header are bad records.",
 		Options:  options,
@@ -30,9 +31,11 @@ func init() {
 
 var options = &spec.Object{Check: checkNull, Fields: []spec.Field{
 	{Name: "header", Kind: spec.Bool, Default: "false",
-		Doc: "The first line of each file names the columns, which may then be in any order. Without it the columns are those of the schema, in its order. A sink writes the header first."},
+		Doc: "The first line of each file names the columns, which may then be in any order. Without it the columns " +
+			"are those of the schema, in its order. A sink writes the header first."},
 	{Name: "null", Kind: spec.String,
-		Doc: "The text that stands for null when it is not in quotes. Without the option an empty field is null in a column that allows null, and an empty text in any other utf8 or binary column."},
+		Doc: "The text that stands for null when it is not in quotes. Without the option an empty field is null in a " +
+			"column that allows null, and an empty text in any other utf8 or binary column."},
 	{Name: "delimiter", Kind: spec.String, Default: ",", Check: checkDelimiter,
 		Doc: "The character between fields: one ASCII character, such as \";\" or \"\\t\"."},
 	{Name: "multiline", Kind: spec.Bool, Default: "false",

@@ -211,8 +211,9 @@ func (d *decoder) plainRow(line []byte, dst *record.Batch) *errcode.Error {
 	return nil
 }
 
-// findEnds notes the end of each field of a line, as far as there are columns, and returns the number of fields. It looks at eight bytes at a time: a byte of x is zero where the line has
-// the delimiter, and the sum below sets the top bit of each byte that is not, without carries between bytes.
+// findEnds notes the end of each field of a line, as far as there are columns, and returns the number of fields. It looks at eight
+// bytes at a time: a byte of x is zero where the line has the delimiter, and the sum sets the top bit of each byte that is not zero,
+// without carries between bytes.
 func (d *decoder) findEnds(line []byte) int {
 	const low = 0x7f7f7f7f7f7f7f7f
 	ends, pattern := d.ends, uint64(d.delimiter)*0x0101010101010101

@@ -203,7 +203,8 @@ func (s *scanner) escape() bool {
 			s.at += 6
 			return true
 		}
-		if low, ok := hex4(s.data, s.at+8); ok && s.data[s.at+6] == '\\' && s.data[s.at+7] == 'u' && utf16.DecodeRune(r, low) != utf8.RuneError {
+		low, ok := hex4(s.data, s.at+8)
+		if ok && s.data[s.at+6] == '\\' && s.data[s.at+7] == 'u' && utf16.DecodeRune(r, low) != utf8.RuneError {
 			s.at += 12
 			return true
 		}
