@@ -34,7 +34,7 @@ func (Factory) New(o state.Options) (state.Backend, error) {
 	return hot.New(o, s), nil
 }
 
-// store implements hot.Store.
+// store implements table.Store.
 type store struct {
 	dir string
 	db  *badger.DB
@@ -82,7 +82,7 @@ func path(dst []byte, space int, key, sub []byte) []byte {
 	return append(append(dst, key...), sub...)
 }
 
-// Get implements hot.Store.
+// Get implements table.Store.
 func (s *store) Get(space int, key, sub []byte) ([]byte, bool, error) {
 	s.reads.Add(1)
 	s.key = path(s.key[:0], space, key, sub)
@@ -109,7 +109,7 @@ func split(v []byte) (keyLen int, row []byte) {
 	return int(n), v[k:]
 }
 
-// Scan implements hot.Store.
+// Scan implements table.Store.
 func (s *store) Scan(space int, key, low, high []byte, descending bool, visit func(sub, row []byte) bool) error {
 	s.reads.Add(1)
 	side := 0
@@ -158,7 +158,7 @@ func (s *store) Scan(space int, key, low, high []byte, descending bool, visit fu
 	return nil
 }
 
-// Rest implements hot.Store.
+// Rest implements table.Store.
 func (s *store) Rest() {
 	for i, it := range s.iters {
 		if it != nil {
@@ -168,7 +168,7 @@ func (s *store) Rest() {
 	}
 }
 
-// All implements hot.Store.
+// All implements table.Store.
 func (s *store) All(space int, visit func(key, sub, row []byte) error) error {
 	txn := s.db.NewTransactionAt(math.MaxUint64, false)
 	defer txn.Discard()
@@ -193,16 +193,16 @@ func (s *store) All(space int, visit func(key, sub, row []byte) error) error {
 	return nil
 }
 
-// KeyMax implements hot.Store.
+// KeyMax implements table.Store.
 func (s *store) KeyMax() int { return keyMax }
 
-// Bytes implements hot.Store: the tables on disk, and at most one memtable.
+// Bytes implements table.Store: the tables on disk, and at most one memtable.
 func (s *store) Bytes() int64 { return s.bytes.Load() }
 
-// Reads implements hot.Store.
+// Reads implements table.Store.
 func (s *store) Reads() int64 { return s.reads.Load() }
 
-// Close implements hot.Store.
+// Close implements table.Store.
 func (s *store) Close() error {
 	s.Rest()
 	s.txn.Discard()

@@ -27,7 +27,7 @@ func (b *batch) take(n int) []byte {
 	return p
 }
 
-// Put implements hot.Store.
+// Put implements table.Store.
 func (s *store) Put(space int, key, sub, row []byte) error {
 	if s.puts == nil {
 		s.puts = &batch{w: s.db.NewWriteBatchAt(s.version + 1)}
@@ -43,7 +43,7 @@ func (s *store) Put(space int, key, sub, row []byte) error {
 	return nil
 }
 
-// Delete implements hot.Store.
+// Delete implements table.Store.
 func (s *store) Delete(space int, key, sub []byte) error {
 	if s.deletes == nil {
 		s.deletes = &batch{w: s.db.NewWriteBatchAt(s.version)}
@@ -56,7 +56,7 @@ func (s *store) Delete(space int, key, sub []byte) error {
 	return nil
 }
 
-// DeleteAll implements hot.Store.
+// DeleteAll implements table.Store.
 func (s *store) DeleteAll(space int, key []byte) error {
 	txn := s.db.NewTransactionAt(math.MaxUint64, false)
 	defer txn.Discard()
@@ -71,7 +71,7 @@ func (s *store) DeleteAll(space int, key []byte) error {
 	return nil
 }
 
-// Commit implements hot.Store.
+// Commit implements table.Store.
 func (s *store) Commit() error {
 	for _, b := range []*batch{s.deletes, s.puts} {
 		if b == nil {

@@ -6,104 +6,48 @@ import (
 	"github.com/tidemill/tidemill/runtime/record"
 	"github.com/tidemill/tidemill/runtime/state"
 	"github.com/tidemill/tidemill/runtime/state/cells"
+	"github.com/tidemill/tidemill/runtime/state/hot/lists"
+	"github.com/tidemill/tidemill/runtime/state/hot/maps"
+	"github.com/tidemill/tidemill/runtime/state/hot/table"
+	"github.com/tidemill/tidemill/runtime/state/hot/values"
 	"github.com/tidemill/tidemill/runtime/state/timers"
 )
-
-// table is one state.
-type table interface {
-	declare(d state.Decl) error
-	load(keys *record.KeySet, limit int, dst *state.Cells) error
-	get(hash uint64, key, mapKey []byte, dst []record.Column) (bool, error)
-	apply(keys *record.KeySet, c *state.Changes) error
-	restore(e *state.Entry, hash uint64) error
-	freeze(base bool) (frozenTable, error)
-	release()
-	counted() *count
-	held() int64    // bytes of memory
-	clean() int64   // bytes of memory that may be forgotten
-	changed() int64 // bytes of memory that the store does not have yet
-	evict()         // forgets some of what is clean
-}
-
-// count is what a table holds.
-type count struct {
-	cells int64 // live value cells, list elements or map entries
-	bytes int64 // their keys, subs and rows
-}
-
-func (c *count) add(cells, bytes int) {
-	c.cells += int64(cells)
-	c.bytes += int64(bytes)
-}
-
-// schema is what a table knows of its state. The codec is there once the state is declared.
-type schema struct {
-	space state.Space
-	codec *state.Codec
-}
-
-func (s *schema) declare(d state.Decl) error {
-	if err := state.Resume(s.space, d); err != nil {
-		return err
-	}
-	s.codec = state.NewCodec(s.space.Value)
-	return nil
-}
-
-// prepare makes dst fit for n keys of the state.
-func (s *schema) prepare(n int, dst *state.Cells) {
-	if cap(dst.Status) < n {
-		dst.Status = make([]uint8, n, max(n, record.RowsMax))
-	}
-	dst.Status = dst.Status[:n]
-	if len(dst.Columns) != len(s.space.MapKey)+len(s.space.Value) {
-		dst.Columns = nil
-		for _, fields := range [][]record.Field{s.space.MapKey, s.space.Value} {
-			for _, f := range fields {
-				dst.Columns = append(dst.Columns, record.NewColumn(f.Type, n))
-			}
-		}
-	}
-	for i := range dst.Columns {
-		dst.Columns[i].Reset()
-	}
-}
-
-func badOp(op uint8, s state.Space) error {
-	return fmt.Errorf("operation %d on state %q, which is a %s", op, s.Name, s.Kind)
-}
 
 // Backend is the keyed state of a subtask in hot tables. It implements state.Backend.
 type Backend struct {
 	options  state.Options
-	tables   []table // in the order of the declarations, then what was restored and is not declared
-	byName   map[string]table
+	tables   []table.Table // in the order of the declarations, then what was restored and is not declared
+	byName   map[string]table.Table
 	timers   timers.Queue
 	declared bool
-	frozen   *Frozen // not yet released
-	store    Store   // nil where all is in memory
+	frozen   *Frozen     // not yet released
+	store    table.Store // nil where all is in memory
 	spaces   map[string]int
 	evictor  evictor
 
 	space *state.Space // of the last restored entry,
-	into  table        // and its table; nil where it is of timers
+	into  table.Table  // and its table; nil where it is of timers
 }
 
 // New makes an empty back-end over an empty store, which it closes; store is nil where all is to be in memory.
-func New(options state.Options, store Store) *Backend {
-	return &Backend{options: options, store: store, byName: map[string]table{}, spaces: map[string]int{}}
+func New(options state.Options, store table.Store) *Backend {
+	return &Backend{options: options, store: store, byName: map[string]table.Table{}, spaces: map[string]int{}}
 }
 
-func (b *Backend) newTable(s state.Space) (table, error) {
-	sc, under := schema{space: s}, beneath{b.store, len(b.spaces)}
-	b.spaces[s.Name] = under.number
+func (b *Backend) newTable(s state.Space) (table.Table, error) {
+	schema := table.Schema{Space: s}
+	var beneath *table.Beneath
+	if b.store != nil {
+		beneath = &table.Beneath{Store: b.store, Number: len(b.spaces)}
+		b.spaces[s.Name] = beneath.Number
+	}
 	switch s.Kind {
 	case state.SpaceValue:
-		return &values{schema: sc, beneath: under}, nil
+		return values.New(schema, beneath), nil
 	case state.SpaceList:
-		return &lists{schema: sc, beneath: under}, nil
+		return lists.New(schema, beneath), nil
 	case state.SpaceMap:
-		return &maps{schema: sc, beneath: under}, nil
+		return maps.New(schema, beneath), nil
 	}
 	return nil, state.CodeVersion.Errorf("space %q is of kind %d", s.Name, s.Kind).Do("a later version of tidemill wrote it: use that version")
 }
@@ -116,7 +60,7 @@ func (b *Backend) Declare(states []state.Decl, names []state.TimerDecl) error {
 	b.declared = true
 	old := b.tables
 	b.tables = nil
-	taken := map[table]bool{}
+	taken := map[table.Table]bool{}
 	for _, d := range states {
 		t := b.byName[d.Name]
 		if t == nil {
@@ -126,7 +70,7 @@ func (b *Backend) Declare(states []state.Decl, names []state.TimerDecl) error {
 			}
 			b.byName[d.Name] = t
 		}
-		if err := t.declare(d); err != nil {
+		if err := t.Declare(d); err != nil {
 			return err
 		}
 		if taken[t] {
@@ -146,25 +90,25 @@ func (b *Backend) Declare(states []state.Decl, names []state.TimerDecl) error {
 // Load implements state.Backend.
 func (b *Backend) Load(s int, keys *record.KeySet, limit int, dst *state.Cells) error {
 	b.evict()
-	err := b.tables[s].load(keys, limit, dst)
+	err := b.tables[s].Load(keys, limit, dst)
 	b.rest()
 	return err
 }
 
 // Get implements state.Backend.
 func (b *Backend) Get(s int, hash uint64, key, mapKey []byte, dst []record.Column) (bool, error) {
-	found, err := b.tables[s].get(hash, key, mapKey, dst)
+	found, err := b.tables[s].Get(hash, key, mapKey, dst)
 	b.rest()
 	return found, err
 }
 
 // Scan implements state.Backend.
 func (b *Backend) Scan(s int, hash uint64, key, low, high []byte, descending bool) (state.Scanner, error) {
-	m, ok := b.tables[s].(*maps)
+	m, ok := b.tables[s].(*maps.Table)
 	if !ok {
 		return nil, fmt.Errorf("state %d is no map", s)
 	}
-	return m.scan(hash, key, low, high, descending), nil
+	return m.Scan(hash, key, low, high, descending), nil
 }
 
 // rest ends a run of reads of the store.
@@ -178,7 +122,7 @@ func (b *Backend) rest() {
 func (b *Backend) Apply(s int, keys *record.KeySet, c *state.Changes) error {
 	b.settle()
 	b.evict()
-	if err := b.tables[s].apply(keys, c); err != nil {
+	if err := b.tables[s].Apply(keys, c); err != nil {
 		return err
 	}
 	return b.check()
@@ -207,11 +151,11 @@ func (b *Backend) evict() {
 	for i := 0; now > b.options.HotBytesMax && i < evictSegments; i++ {
 		largest := b.tables[0]
 		for _, t := range b.tables[1:] {
-			if t.clean() > largest.clean() {
+			if t.Clean() > largest.Clean() {
 				largest = t
 			}
 		}
-		largest.evict()
+		largest.Evict()
 		now = b.clean()
 	}
 	if e.pause = 2*e.pause + 1; now < before || now <= b.options.HotBytesMax {
@@ -223,7 +167,7 @@ func (b *Backend) evict() {
 func (b *Backend) clean() int64 {
 	n := int64(0)
 	for _, t := range b.tables {
-		n += t.clean()
+		n += t.Clean()
 	}
 	return n
 }
@@ -240,9 +184,9 @@ func (b *Backend) check() error {
 	}
 	for _, t := range b.tables {
 		if b.store != nil {
-			n += t.changed()
+			n += t.Changed()
 		} else {
-			n += t.counted().bytes
+			n += t.Counted().Bytes
 		}
 	}
 	if n > b.options.StateBytesMax {
@@ -307,15 +251,15 @@ func (b *Backend) restoreEntry(e *state.Entry, hash uint64) error {
 		return state.CodeDamaged.Errorf("an entry of state %q has a key of %d, a map key of %d and a row of %d bytes",
 			e.Space.Name, len(e.Key), len(e.Sub), len(e.Value)).Do("restore from an older checkpoint")
 	}
-	return b.into.restore(e, hash)
+	return b.into.Restore(e, hash)
 }
 
 // Stats implements state.Backend.
 func (b *Backend) Stats() state.Stats {
 	s := state.Stats{Timers: b.timers.Len(), HotBytes: b.timers.HeldBytes()}
 	for _, t := range b.tables {
-		s.Cells += t.counted().cells
-		s.HotBytes += t.held()
+		s.Cells += t.Counted().Cells
+		s.HotBytes += t.Held()
 	}
 	if b.store != nil {
 		s.Cells, s.StoreBytes, s.StoreReads = -1, b.store.Bytes(), b.store.Reads()
@@ -348,7 +292,7 @@ func (b *Backend) Freeze(base bool) (state.Frozen, error) {
 	}
 	for _, t := range b.tables {
 		// Over a store, a base is what the store has once the changes have reached it.
-		ft, err := t.freeze(base && b.store == nil)
+		ft, err := t.Freeze(base && b.store == nil)
 		if err != nil {
 			return nil, err
 		}
@@ -370,7 +314,7 @@ func (b *Backend) settle() {
 	b.frozen = nil
 	b.evictor = evictor{}
 	for _, t := range b.tables {
-		t.release()
+		t.Release()
 	}
 	b.timers.Release()
 }

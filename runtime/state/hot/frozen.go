@@ -4,21 +4,16 @@ import (
 	"sync/atomic"
 
 	"github.com/tidemill/tidemill/runtime/state"
+	"github.com/tidemill/tidemill/runtime/state/hot/table"
 	"github.com/tidemill/tidemill/runtime/state/timers"
 )
 
-// frozenTable is one state's part of a checkpoint.
-type frozenTable interface {
-	of() state.Space
-	write(to state.Writer) error
-}
-
 // Frozen implements state.Frozen.
 type Frozen struct {
-	tables  []frozenTable
+	tables  []table.Frozen
 	timers  *timers.Frozen
 	base    bool
-	store   Store
+	store   table.Store
 	spaces  map[string]int // numbers in the store by name
 	flushed bool
 	closed  atomic.Bool
@@ -32,9 +27,9 @@ func (f *Frozen) Write(to state.Writer) error {
 	for _, t := range f.tables {
 		var err error
 		if f.base && f.store != nil {
-			err = f.writeAll(to, t.of())
+			err = f.writeAll(to, t.Space())
 		} else {
-			err = t.write(to)
+			err = t.Write(to)
 		}
 		if err != nil {
 			return err
@@ -58,7 +53,7 @@ func (f *Frozen) flush() error {
 	}
 	into := &flush{store: f.store, spaces: f.spaces}
 	for _, t := range f.tables {
-		if err := t.write(into); err != nil {
+		if err := t.Write(into); err != nil {
 			return err
 		}
 	}
@@ -76,4 +71,26 @@ func (f *Frozen) Close() error {
 	}
 	f.closed.Store(true)
 	return nil
+}
+
+// flush writes a frozen table to the store.
+type flush struct {
+	store  table.Store
+	spaces map[string]int // by name
+	space  int
+	keyed  bool // a deletion without a sub is one of all entries
+}
+
+func (f *flush) Begin(s state.Space) error {
+	f.space, f.keyed = f.spaces[s.Name], s.Kind != state.SpaceValue
+	return nil
+}
+
+func (f *flush) Put(key, sub, row []byte) error { return f.store.Put(f.space, key, sub, row) }
+
+func (f *flush) Delete(key, sub []byte) error {
+	if f.keyed && len(sub) == 0 {
+		return f.store.DeleteAll(f.space, key)
+	}
+	return f.store.Delete(f.space, key, sub)
 }

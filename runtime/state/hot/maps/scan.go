@@ -1,4 +1,4 @@
-package hot
+package maps
 
 import (
 	"bytes"
@@ -7,12 +7,13 @@ import (
 	"github.com/tidemill/tidemill/runtime/record"
 	"github.com/tidemill/tidemill/runtime/state"
 	"github.com/tidemill/tidemill/runtime/state/cells"
+	"github.com/tidemill/tidemill/runtime/state/hot/heads"
 )
 
 // scanner implements state.Scanner over a map. It starts anew with each Next, from the last entry it gave, so that what is read,
 // brought up or forgotten in between does not matter.
 type scanner struct {
-	t          *maps
+	t          *Table
 	hash       uint64
 	key        []byte
 	low, high  []byte
@@ -25,7 +26,8 @@ type scanner struct {
 	err  error
 }
 
-func (t *maps) scan(hash uint64, key, low, high []byte, descending bool) state.Scanner {
+// Scan is state.Backend.Scan; the slices are copied.
+func (t *Table) Scan(hash uint64, key, low, high []byte, descending bool) state.Scanner {
 	return &scanner{t: t, hash: hash, key: bytes.Clone(key), low: bytes.Clone(low), high: bytes.Clone(high), descending: descending}
 }
 
@@ -35,17 +37,17 @@ func (s *scanner) Next(dst []record.Column, most int) (int, error) {
 		return 0, nil
 	}
 	s.dst, s.left, s.err = dst, most, nil
-	head, _ := s.t.heads.find(s.hash, s.key)
+	head := s.t.heads.Find(s.hash, s.key)
 	var hot treeWalk
-	whole := s.t.store == nil
+	whole := s.t.beneath == nil
 	if head != 0 {
-		h := s.t.heads.cells.At(head)
-		whole = flagged(h, complete)
+		h := s.t.heads.At(head)
+		whole = h.Is(heads.Complete)
 		hot = s.t.from(h, s.low, s.high, s.descending)
 	}
 	next := hot.next()
 	if !whole {
-		err := s.t.store.Scan(s.t.number, s.key, s.low, s.high, s.descending, func(sub, row []byte) bool {
+		err := s.t.beneath.Scan(s.key, s.low, s.high, s.descending, func(sub, row []byte) bool {
 			for next != 0 && s.before(entrySub(s.t.cells.At(next)), sub) {
 				if !s.giveHot(next) {
 					return false
@@ -59,7 +61,7 @@ func (s *scanner) Next(dst []record.Column, most int) (int, error) {
 			}
 			return s.give(sub, row)
 		})
-		s.t.store.Rest()
+		s.t.beneath.Rest()
 		if err = cmp.Or(err, s.err); err != nil {
 			return most - s.left, err
 		}

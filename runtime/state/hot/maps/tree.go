@@ -1,10 +1,11 @@
-package hot
+package maps
 
 import (
 	"bytes"
 	"encoding/binary"
 
 	"github.com/tidemill/tidemill/runtime/state/cells"
+	"github.com/tidemill/tidemill/runtime/state/hot/heads"
 )
 
 // The entries of a map in order: leaves of sorted refs, and above them, once there are two, one directory of leaves. With each
@@ -19,6 +20,8 @@ const (
 	leafMin = 4
 	leafMax = 128
 	treeAt  = 8
+
+	hasDir = heads.Own // of a head: the root is a directory of leaves
 )
 
 // An entry's cell is a header (the key length is that of the map key), the ref of the head, the map key, the row.
@@ -49,14 +52,14 @@ type leaf struct {
 	capacity int
 }
 
-func (t *maps) leaf(ref cells.Ref) leaf {
+func (t *Table) leaf(ref cells.Ref) leaf {
 	b := t.nodes.At(ref)
-	return leaf{b, int(u32(b, 0)), int(u32(b, 4))}
+	return leaf{b, int(cells.U32(b, 0)), int(cells.U32(b, 4))}
 }
 
-func (l *leaf) prefix(i int) uint64 { return u64(l.b, treeAt+8*i) }
-func (l *leaf) ref(i int) cells.Ref { return u32(l.b, treeAt+8*l.capacity+4*i) }
-func (l *leaf) setN(n int)          { l.n = n; put32(l.b, 0, uint32(n)) }
+func (l *leaf) prefix(i int) uint64 { return cells.U64(l.b, treeAt+8*i) }
+func (l *leaf) ref(i int) cells.Ref { return cells.U32(l.b, treeAt+8*l.capacity+4*i) }
+func (l *leaf) setN(n int)          { l.n = n; cells.Put32(l.b, 0, uint32(n)) }
 func (l *leaf) prefixes() []byte    { return l.b[treeAt : treeAt+8*l.capacity] }
 func (l *leaf) refs() []byte        { return l.b[treeAt+8*l.capacity : treeAt+12*l.capacity] }
 
@@ -84,19 +87,19 @@ type place struct {
 }
 
 // seek finds the first entry whose key is not less than sub, and whether it is equal.
-func (t *maps) seek(h []byte, sub []byte) (place, bool) {
-	root := u32(h, headRoot)
+func (t *Table) seek(h heads.Head, sub []byte) (place, bool) {
+	root := h.Root()
 	if root == 0 {
 		return place{}, false
 	}
 	p := place{leaf: root}
 	prefix := prefixOf(sub)
-	if flagged(h, hasDir) {
+	if h.Is(hasDir) {
 		d := t.nodes.At(root)
-		low, high := 0, int(u32(d, 0))-1 // the last leaf whose first entry is not greater
+		low, high := 0, int(cells.U32(d, 0))-1 // the last leaf whose first entry is not greater
 		for low < high {
 			mid := (low + high + 1) / 2
-			l := t.leaf(u32(d, treeAt+4*mid))
+			l := t.leaf(cells.U32(d, treeAt+4*mid))
 			if t.compare(&l, 0, prefix, sub) <= 0 {
 				low = mid
 			} else {
@@ -104,7 +107,7 @@ func (t *maps) seek(h []byte, sub []byte) (place, bool) {
 			}
 		}
 		p.dir = low
-		p.leaf = u32(d, treeAt+4*low)
+		p.leaf = cells.U32(d, treeAt+4*low)
 	}
 	l := t.leaf(p.leaf)
 	low, high := 0, l.n
@@ -125,7 +128,7 @@ func (t *maps) seek(h []byte, sub []byte) (place, bool) {
 }
 
 // compare compares entry i of a leaf with a map key.
-func (t *maps) compare(l *leaf, i int, prefix uint64, sub []byte) int {
+func (t *Table) compare(l *leaf, i int, prefix uint64, sub []byte) int {
 	if p := l.prefix(i); p != prefix {
 		if p < prefix {
 			return -1
@@ -136,14 +139,14 @@ func (t *maps) compare(l *leaf, i int, prefix uint64, sub []byte) int {
 }
 
 // insert adds an entry at the place that seek found for it.
-func (t *maps) insert(h []byte, p place, sub []byte, ref cells.Ref) error {
-	put64(h, headLength, u64(h, headLength)+1)
+func (t *Table) insert(h heads.Head, p place, sub []byte, ref cells.Ref) error {
+	h.SetLength(h.Length() + 1)
 	if p.leaf == 0 {
 		root, err := t.newLeaf(leafMin)
 		if err != nil {
 			return err
 		}
-		put32(h, headRoot, root)
+		h.SetRoot(root)
 		p.leaf = root
 	}
 	l := t.leaf(p.leaf)
@@ -162,35 +165,35 @@ func (t *maps) insert(h []byte, p place, sub []byte, ref cells.Ref) error {
 	prefixes, refs := l.prefixes(), l.refs()
 	copy(prefixes[8*(p.at+1):], prefixes[8*p.at:8*l.n])
 	copy(refs[4*(p.at+1):], refs[4*p.at:4*l.n])
-	put64(prefixes, 8*p.at, prefixOf(sub))
-	put32(refs, 4*p.at, ref)
+	cells.Put64(prefixes, 8*p.at, prefixOf(sub))
+	cells.Put32(refs, 4*p.at, ref)
 	l.setN(l.n + 1)
 	return nil
 }
 
-func (t *maps) newLeaf(capacity int) (cells.Ref, error) {
+func (t *Table) newLeaf(capacity int) (cells.Ref, error) {
 	ref, err := t.nodes.Alloc(leafUnits(uint32(capacity)))
 	if err != nil {
 		return 0, err
 	}
 	b := t.nodes.At(ref)
-	put32(b, 0, 0)
-	put32(b, 4, uint32(capacity))
+	cells.Put32(b, 0, 0)
+	cells.Put32(b, 4, uint32(capacity))
 	return ref, nil
 }
 
 // replaceLeaf makes the tree lead to another leaf at a place.
-func (t *maps) replaceLeaf(h []byte, p *place, ref cells.Ref) {
-	if flagged(h, hasDir) {
-		put32(t.nodes.At(u32(h, headRoot)), treeAt+4*p.dir, ref)
+func (t *Table) replaceLeaf(h heads.Head, p *place, ref cells.Ref) {
+	if h.Is(hasDir) {
+		cells.Put32(t.nodes.At(h.Root()), treeAt+4*p.dir, ref)
 	} else {
-		put32(h, headRoot, ref)
+		h.SetRoot(ref)
 	}
 	p.leaf = ref
 }
 
 // resize moves a leaf to one of another capacity.
-func (t *maps) resize(h []byte, p *place, capacity int) error {
+func (t *Table) resize(h heads.Head, p *place, capacity int) error {
 	ref, err := t.newLeaf(capacity)
 	if err != nil {
 		return err
@@ -206,26 +209,26 @@ func (t *maps) resize(h []byte, p *place, capacity int) error {
 
 // splitLeaf divides a full leaf, in the middle, or where the place is behind the last entry of all, so that keys that only
 // ascend leave full leaves. The place then is the one in the right half or the left.
-func (t *maps) splitLeaf(h []byte, p *place) error {
+func (t *Table) splitLeaf(h heads.Head, p *place) error {
 	ref, err := t.newLeaf(leafMax)
 	if err != nil {
 		return err
 	}
-	if !flagged(h, hasDir) {
+	if !h.Is(hasDir) {
 		dir, err := t.nodes.Alloc(dirUnits(leafMin))
 		if err != nil {
 			return err
 		}
 		d := t.nodes.At(dir)
-		put32(d, 0, 1)
-		put32(d, 4, leafMin)
-		put32(d, treeAt, p.leaf)
-		put32(h, headRoot, dir)
-		setFlag(h, hasDir)
+		cells.Put32(d, 0, 1)
+		cells.Put32(d, 4, leafMin)
+		cells.Put32(d, treeAt, p.leaf)
+		h.SetRoot(dir)
+		h.Set(hasDir)
 		p.dir = 0
 	}
-	d := t.nodes.At(u32(h, headRoot))
-	n := int(u32(d, 0))
+	d := t.nodes.At(h.Root())
+	n := int(cells.U32(d, 0))
 	l, right := t.leaf(p.leaf), t.leaf(ref)
 	cut := l.n / 2
 	if p.dir == n-1 && p.at == l.n {
@@ -240,8 +243,8 @@ func (t *maps) splitLeaf(h []byte, p *place) error {
 	}
 	leaves := d[treeAt:]
 	copy(leaves[4*(p.dir+2):4*(n+1)], leaves[4*(p.dir+1):4*n])
-	put32(leaves, 4*(p.dir+1), ref)
-	put32(d, 0, uint32(n+1))
+	cells.Put32(leaves, 4*(p.dir+1), ref)
+	cells.Put32(d, 0, uint32(n+1))
 	if p.at > cut || right.n == 0 {
 		p.leaf, p.dir, p.at = ref, p.dir+1, p.at-cut
 	}
@@ -249,8 +252,8 @@ func (t *maps) splitLeaf(h []byte, p *place) error {
 }
 
 // roomInDir makes room for one more leaf in a directory of n.
-func (t *maps) roomInDir(h, d []byte, n int) ([]byte, error) {
-	capacity := u32(d, 4)
+func (t *Table) roomInDir(h heads.Head, d []byte, n int) ([]byte, error) {
+	capacity := cells.U32(d, 4)
 	if n < int(capacity) {
 		return d, nil
 	}
@@ -260,16 +263,16 @@ func (t *maps) roomInDir(h, d []byte, n int) ([]byte, error) {
 	}
 	bigger := t.nodes.At(ref)
 	copy(bigger[treeAt:], d[treeAt:treeAt+4*n])
-	put32(bigger, 4, 2*capacity)
-	put32(bigger, 0, uint32(n))
-	t.nodes.Free(u32(h, headRoot), dirUnits(capacity))
-	put32(h, headRoot, ref)
+	cells.Put32(bigger, 4, 2*capacity)
+	cells.Put32(bigger, 0, uint32(n))
+	t.nodes.Free(h.Root(), dirUnits(capacity))
+	h.SetRoot(ref)
 	return bigger, nil
 }
 
 // cut takes the entry at a place out of the tree; its cell stays.
-func (t *maps) cut(h []byte, p place) error {
-	put64(h, headLength, u64(h, headLength)-1)
+func (t *Table) cut(h heads.Head, p place) error {
+	h.SetLength(h.Length() - 1)
 	l := t.leaf(p.leaf)
 	prefixes, refs := l.prefixes(), l.refs()
 	copy(prefixes[8*p.at:], prefixes[8*(p.at+1):8*l.n])
@@ -285,89 +288,89 @@ func (t *maps) cut(h []byte, p place) error {
 }
 
 // removeLeaf takes an empty leaf out of the tree.
-func (t *maps) removeLeaf(h []byte, p place) {
+func (t *Table) removeLeaf(h heads.Head, p place) {
 	l := t.leaf(p.leaf)
 	t.nodes.Free(p.leaf, leafUnits(uint32(l.capacity)))
-	if !flagged(h, hasDir) {
-		put32(h, headRoot, 0)
+	if !h.Is(hasDir) {
+		h.SetRoot(0)
 		return
 	}
-	root := u32(h, headRoot)
+	root := h.Root()
 	d := t.nodes.At(root)
-	n := int(u32(d, 0)) - 1
+	n := int(cells.U32(d, 0)) - 1
 	leaves := d[treeAt:]
 	copy(leaves[4*p.dir:4*n], leaves[4*(p.dir+1):4*(n+1)])
-	put32(d, 0, uint32(n))
+	cells.Put32(d, 0, uint32(n))
 	if n == 1 {
-		put32(h, headRoot, u32(leaves, 0))
-		clearFlag(h, hasDir)
-		t.nodes.Free(root, dirUnits(u32(d, 4)))
+		h.SetRoot(cells.U32(leaves, 0))
+		h.Clear(hasDir)
+		t.nodes.Free(root, dirUnits(cells.U32(d, 4)))
 	}
 }
 
 // dropTree gives back all leaves and the directory.
-func (t *maps) dropTree(h []byte) {
-	root := u32(h, headRoot)
+func (t *Table) dropTree(h heads.Head) {
+	root := h.Root()
 	if root == 0 {
 		return
 	}
-	if flagged(h, hasDir) {
+	if h.Is(hasDir) {
 		d := t.nodes.At(root)
-		for i := range int(u32(d, 0)) {
-			ref := u32(d, treeAt+4*i)
-			t.nodes.Free(ref, leafUnits(u32(t.nodes.At(ref), 4)))
+		for i := range int(cells.U32(d, 0)) {
+			ref := cells.U32(d, treeAt+4*i)
+			t.nodes.Free(ref, leafUnits(cells.U32(t.nodes.At(ref), 4)))
 		}
-		t.nodes.Free(root, dirUnits(u32(d, 4)))
+		t.nodes.Free(root, dirUnits(cells.U32(d, 4)))
 	} else {
-		t.nodes.Free(root, leafUnits(u32(t.nodes.At(root), 4)))
+		t.nodes.Free(root, leafUnits(cells.U32(t.nodes.At(root), 4)))
 	}
-	put32(h, headRoot, 0)
-	clearFlag(h, hasDir)
-	put64(h, headLength, 0)
+	h.SetRoot(0)
+	h.Clear(hasDir)
+	h.SetLength(0)
 }
 
 // filter takes out the entries that keep does not want; their cells are the caller's.
-func (t *maps) filter(h []byte, keep func(cells.Ref) bool) {
-	root := u32(h, headRoot)
+func (t *Table) filter(h heads.Head, keep func(cells.Ref) bool) {
+	root := h.Root()
 	if root == 0 {
 		return
 	}
-	if !flagged(h, hasDir) {
-		put32(h, headRoot, t.filterLeaf(h, root, keep))
+	if !h.Is(hasDir) {
+		h.SetRoot(t.filterLeaf(h, root, keep))
 		return
 	}
 	d := t.nodes.At(root)
 	leaves, n := d[treeAt:], 0
-	for i := range int(u32(d, 0)) {
-		if ref := t.filterLeaf(h, u32(leaves, 4*i), keep); ref != 0 {
-			put32(leaves, 4*n, ref)
+	for i := range int(cells.U32(d, 0)) {
+		if ref := t.filterLeaf(h, cells.U32(leaves, 4*i), keep); ref != 0 {
+			cells.Put32(leaves, 4*n, ref)
 			n++
 		}
 	}
-	put32(d, 0, uint32(n))
+	cells.Put32(d, 0, uint32(n))
 	if n < 2 {
 		first := cells.Ref(0)
 		if n == 1 {
-			first = u32(leaves, 0)
+			first = cells.U32(leaves, 0)
 		}
-		put32(h, headRoot, first)
-		clearFlag(h, hasDir)
-		t.nodes.Free(root, dirUnits(u32(d, 4)))
+		h.SetRoot(first)
+		h.Clear(hasDir)
+		t.nodes.Free(root, dirUnits(cells.U32(d, 4)))
 	}
 }
 
 // filterLeaf is filter for one leaf. It returns the leaf that has what is left, 0 where nothing is.
-func (t *maps) filterLeaf(h []byte, ref cells.Ref, keep func(cells.Ref) bool) cells.Ref {
+func (t *Table) filterLeaf(h heads.Head, ref cells.Ref, keep func(cells.Ref) bool) cells.Ref {
 	l := t.leaf(ref)
 	n := 0
 	for i := range l.n {
 		if e := l.ref(i); keep(e) {
-			put64(l.prefixes(), 8*n, l.prefix(i))
-			put32(l.refs(), 4*n, e)
+			cells.Put64(l.prefixes(), 8*n, l.prefix(i))
+			cells.Put32(l.refs(), 4*n, e)
 			n++
 		}
 	}
-	put64(h, headLength, u64(h, headLength)-uint64(l.n-n))
+	h.SetLength(h.Length() - uint64(l.n-n))
 	l.setN(n)
 	capacity := l.capacity
 	for capacity > leafMin && n <= capacity/4 {
@@ -393,15 +396,15 @@ func (t *maps) filterLeaf(h []byte, ref cells.Ref, keep func(cells.Ref) bool) ce
 
 // treeWalk goes through the entries of a head. It is void once the tree changes.
 type treeWalk struct {
-	t          *maps
-	h          []byte
+	t          *Table
+	h          heads.Head
 	p          place
 	descending bool
 }
 
 // from starts a walk at the first entry with low <= key, or descending at the last with key < high; nil is unbounded.
-func (t *maps) from(h, low, high []byte, descending bool) treeWalk {
-	w := treeWalk{t, h, place{leaf: u32(h, headRoot)}, descending}
+func (t *Table) from(h heads.Head, low, high []byte, descending bool) treeWalk {
+	w := treeWalk{t, h, place{leaf: h.Root()}, descending}
 	switch {
 	case w.p.leaf == 0:
 	case !descending && low != nil:
@@ -409,16 +412,16 @@ func (t *maps) from(h, low, high []byte, descending bool) treeWalk {
 	case descending && high != nil:
 		w.p, _ = t.seek(h, high)
 		w.p.at--
-	case flagged(h, hasDir):
-		d := t.nodes.At(u32(h, headRoot))
+	case h.Is(hasDir):
+		d := t.nodes.At(h.Root())
 		if descending {
-			w.p.dir = int(u32(d, 0)) - 1
+			w.p.dir = int(cells.U32(d, 0)) - 1
 		}
-		w.p.leaf = u32(d, treeAt+4*w.p.dir)
+		w.p.leaf = cells.U32(d, treeAt+4*w.p.dir)
 		fallthrough
 	default:
 		if descending {
-			w.p.at = int(u32(t.nodes.At(w.p.leaf), 0)) - 1
+			w.p.at = int(cells.U32(t.nodes.At(w.p.leaf), 0)) - 1
 		}
 	}
 	return w
@@ -443,23 +446,23 @@ func (w *treeWalk) next() cells.Ref {
 }
 
 func (w *treeWalk) nextLeaf() cells.Ref {
-	if !flagged(w.h, hasDir) {
+	if !w.h.Is(hasDir) {
 		return 0
 	}
-	d := w.t.nodes.At(u32(w.h, headRoot))
+	d := w.t.nodes.At(w.h.Root())
 	if w.descending {
 		if w.p.dir == 0 {
 			return 0
 		}
 		w.p.dir--
-		ref := u32(d, treeAt+4*w.p.dir)
-		w.p.at = int(u32(w.t.nodes.At(ref), 0)) - 1
+		ref := cells.U32(d, treeAt+4*w.p.dir)
+		w.p.at = int(cells.U32(w.t.nodes.At(ref), 0)) - 1
 		return ref
 	}
 	w.p.dir++
-	if w.p.dir >= int(u32(d, 0)) {
+	if w.p.dir >= int(cells.U32(d, 0)) {
 		return 0
 	}
 	w.p.at = 0
-	return u32(d, treeAt+4*w.p.dir)
+	return cells.U32(d, treeAt+4*w.p.dir)
 }

@@ -1,4 +1,4 @@
-package hot
+package lists
 
 import (
 	"cmp"
@@ -8,6 +8,8 @@ import (
 	"github.com/tidemill/tidemill/runtime/record"
 	"github.com/tidemill/tidemill/runtime/state"
 	"github.com/tidemill/tidemill/runtime/state/cells"
+	"github.com/tidemill/tidemill/runtime/state/hot/heads"
+	"github.com/tidemill/tidemill/runtime/state/hot/table"
 )
 
 // The elements of a list are in blocks, each linked to the one before. A block's cell is a header (the key length is the
@@ -26,36 +28,45 @@ const (
 	blockMax = 4 << 10 // bytes from which on blocks do not double
 )
 
+// unsorted says of a head that it was restored out of order.
+const unsorted = heads.Own
+
 var noSequence [8]byte
 
-// lists is the table of a list state.
-type lists struct {
-	schema
-	beneath
-	heads heads
-	cells cells.Ledger // blocks
-	last  uint64       // sequence
-	count count
-	row   []byte
-	chain []cells.Ref
-	older []element // what fill brings up, the youngest first
-	mixed bool      // some head was restored out of order
+// Table is the table of a list state. It implements table.Table.
+type Table struct {
+	schema  table.Schema
+	beneath *table.Beneath
+	heads   heads.Table
+	cells   cells.Ledger // blocks
+	last    uint64       // sequence
+	count   table.Count
+	row     []byte
+	chain   []cells.Ref
+	older   []element // what fill brings up, the youngest first
+	mixed   bool      // some head was restored out of order
+}
+
+// New makes an empty table.
+func New(schema table.Schema, beneath *table.Beneath) *Table {
+	return &Table{schema: schema, beneath: beneath, heads: heads.Table{Beneath: beneath != nil}}
 }
 
 func blockUnits(cell []byte) uint32 { return uint32(cells.HeaderOf(cell).KeyLen()) }
 
-func (t *lists) load(keys *record.KeySet, limit int, dst *state.Cells) error {
-	t.prepare(keys.N, dst)
+// Load implements table.Table.
+func (t *Table) Load(keys *record.KeySet, limit int, dst *state.Cells) error {
+	t.schema.Prepare(keys.N, dst)
 	dst.Start = append(dst.Start[:0], 0)
-	if t.store != nil {
-		t.heads.index.Mark(keys.Hash)
+	if t.beneath != nil {
+		t.heads.Index.Mark(keys.Hash)
 	}
 	rows := uint32(0)
 	for from := 0; from < keys.N; from += cells.Block {
 		to := min(from+cells.Block, keys.N)
-		t.heads.resolve(keys, from, to)
-		for i, ref := range t.heads.refs[:to-from] {
-			if t.store != nil {
+		t.heads.Resolve(keys, from, to)
+		for i, ref := range t.heads.Refs[:to-from] {
+			if t.beneath != nil {
 				var err error
 				if ref, err = t.fill(keys.Hash[from+i], keys.Key(from+i), limit); err != nil {
 					return err
@@ -73,33 +84,33 @@ func (t *lists) load(keys *record.KeySet, limit int, dst *state.Cells) error {
 	return nil
 }
 
-func (t *lists) loadCell(ref cells.Ref, limit int, columns []record.Column) (status uint8, rows uint32, err error) {
+func (t *Table) loadCell(ref cells.Ref, limit int, columns []record.Column) (status uint8, rows uint32, err error) {
 	if ref == 0 {
 		return state.Absent, 0, nil
 	}
-	h := t.heads.cells.At(ref)
+	h := t.heads.At(ref)
 	switch {
-	case u64(h, headBytes) > uint64(limit):
+	case h.Bytes() > uint64(limit):
 		return state.Ask, 0, nil
-	case u32(h, headCount) == 0:
+	case h.Count() == 0:
 		return state.Absent, 0, nil
 	}
-	return state.Inline, u32(h, headCount), t.decodeAll(h, columns)
+	return state.Inline, h.Count(), t.decodeAll(h, columns)
 }
 
 // blocks lists the blocks of a head, the last first, in t.chain.
-func (t *lists) blocks(h []byte) {
+func (t *Table) blocks(h heads.Head) {
 	t.chain = t.chain[:0]
-	for ref := u32(h, headRoot); ref != 0; ref = u32(t.cells.At(ref), blockPrev) {
+	for ref := h.Root(); ref != 0; ref = cells.U32(t.cells.At(ref), blockPrev) {
 		t.chain = append(t.chain, ref)
 	}
 }
 
-func (t *lists) decodeAll(h []byte, columns []record.Column) error {
+func (t *Table) decodeAll(h heads.Head, columns []record.Column) error {
 	t.blocks(h)
 	for i := len(t.chain) - 1; i >= 0; i-- {
 		if err := eachElement(t.cells.At(t.chain[i]), func(_ uint64, row []byte) error {
-			return t.codec.Decode(row, columns)
+			return t.schema.Codec.Decode(row, columns)
 		}); err != nil {
 			return err
 		}
@@ -110,7 +121,7 @@ func (t *lists) decodeAll(h []byte, columns []record.Column) error {
 // eachElement calls visit with the elements of a block.
 func eachElement(cell []byte, visit func(sequence uint64, row []byte) error) error {
 	b := cell[blockAt : blockAt+cells.HeaderOf(cell).RowLen()]
-	sequence := u64(cell, blockFirst)
+	sequence := cells.U64(cell, blockFirst)
 	for len(b) > 0 {
 		distance, n := binary.Uvarint(b)
 		length, m := binary.Uvarint(b[n:])
@@ -124,17 +135,18 @@ func eachElement(cell []byte, visit func(sequence uint64, row []byte) error) err
 	return nil
 }
 
-func (t *lists) get(hash uint64, key, _ []byte, dst []record.Column) (bool, error) {
-	ref, _ := t.heads.find(hash, key)
-	if ref == 0 && t.store == nil {
+// Get implements table.Table.
+func (t *Table) Get(hash uint64, key, _ []byte, dst []record.Column) (bool, error) {
+	ref := t.heads.Find(hash, key)
+	if ref == 0 && t.beneath == nil {
 		return false, nil
 	}
 	found := false
-	if t.store != nil && (ref == 0 || !flagged(t.heads.cells.At(ref), complete)) {
+	if t.beneath != nil && (ref == 0 || !t.heads.At(ref).Is(heads.Complete)) {
 		var failed error
-		err := t.store.Scan(t.number, key, nil, t.oldest(ref), false, func(_, row []byte) bool {
+		err := t.beneath.Scan(key, nil, t.oldest(ref), false, func(_, row []byte) bool {
 			found = true
-			failed = t.codec.Decode(row, dst)
+			failed = t.schema.Codec.Decode(row, dst)
 			return failed == nil
 		})
 		if err = cmp.Or(err, failed); err != nil {
@@ -144,20 +156,20 @@ func (t *lists) get(hash uint64, key, _ []byte, dst []record.Column) (bool, erro
 	if ref == 0 {
 		return found, nil
 	}
-	h := t.heads.cells.At(ref)
-	return found || u32(h, headCount) > 0, t.decodeAll(h, dst)
+	h := t.heads.At(ref)
+	return found || h.Count() > 0, t.decodeAll(h, dst)
 }
 
 // oldest is the sub of the first element of a list that is in memory, nil where there is none.
-func (t *lists) oldest(ref cells.Ref) []byte {
+func (t *Table) oldest(ref cells.Ref) []byte {
 	if ref == 0 {
 		return nil
 	}
-	t.blocks(t.heads.cells.At(ref))
+	t.blocks(t.heads.At(ref))
 	if len(t.chain) == 0 {
 		return nil
 	}
-	return binary.BigEndian.AppendUint64(nil, u64(t.cells.At(t.chain[len(t.chain)-1]), blockFirst))
+	return binary.BigEndian.AppendUint64(nil, cells.U64(t.cells.At(t.chain[len(t.chain)-1]), blockFirst))
 }
 
 type element struct {
@@ -167,21 +179,21 @@ type element struct {
 
 // fill brings up the elements of a list that are only in the store, the youngest first, until it is complete or of more than
 // limit bytes. It returns the head.
-func (t *lists) fill(hash uint64, key []byte, limit int) (cells.Ref, error) {
-	ref, isNew, err := t.heads.make(hash, key, 0)
+func (t *Table) fill(hash uint64, key []byte, limit int) (cells.Ref, error) {
+	ref, isNew, err := t.heads.Make(hash, key)
 	if err != nil {
 		return 0, err
 	}
-	h := t.heads.cells.At(ref)
+	h := t.heads.At(ref)
 	if isNew {
-		t.count.add(0, len(key))
+		t.count.Add(0, len(key))
 	}
-	if flagged(h, complete) || u64(h, headBytes) > uint64(limit) {
+	if h.Is(heads.Complete) || h.Bytes() > uint64(limit) {
 		return ref, nil
 	}
 	t.older = t.older[:0]
-	size := int(u64(h, headBytes))
-	err = t.store.Scan(t.number, key, nil, t.oldest(ref), true, func(sub, row []byte) bool {
+	size := int(h.Bytes())
+	err = t.beneath.Scan(key, nil, t.oldest(ref), true, func(sub, row []byte) bool {
 		t.older = append(t.older, element{binary.BigEndian.Uint64(sub), append([]byte(nil), row...)})
 		size += len(row)
 		return size <= limit
@@ -190,13 +202,13 @@ func (t *lists) fill(hash uint64, key []byte, limit int) (cells.Ref, error) {
 		return 0, err
 	}
 	if size <= limit {
-		setFlag(h, complete)
+		h.Set(heads.Complete)
 	}
 	return ref, t.prepend(ref, h)
 }
 
 // prepend puts t.older before the elements of a list.
-func (t *lists) prepend(head cells.Ref, h []byte) error {
+func (t *Table) prepend(head cells.Ref, h heads.Head) error {
 	if len(t.older) == 0 {
 		return nil
 	}
@@ -209,25 +221,26 @@ func (t *lists) prepend(head cells.Ref, h []byte) error {
 			return err
 		}
 		before = e.sequence
-		grow(h, 1, len(e.row))
-		t.count.add(1, 8+len(e.row))
+		h.Grow(1, len(e.row))
+		t.count.Add(1, 8+len(e.row))
 	}
 	if len(t.chain) > 0 {
-		put32(t.cells.At(t.chain[len(t.chain)-1]), blockPrev, last)
+		cells.Put32(t.cells.At(t.chain[len(t.chain)-1]), blockPrev, last)
 	} else {
-		put32(h, headRoot, last)
-		put64(h, headLength, before)
+		h.SetRoot(last)
+		h.SetLength(before)
 	}
 	return nil
 }
 
-func (t *lists) apply(keys *record.KeySet, c *state.Changes) error {
+// Apply implements table.Table.
+func (t *Table) Apply(keys *record.KeySet, c *state.Changes) error {
 	t.cells.Drain()
-	t.heads.cells.Drain()
+	t.heads.Cells.Drain()
 	for i, k := range c.Key {
 		switch c.Op[i] {
 		case state.OpAppend:
-			t.row = t.codec.Append(t.row[:0], c.Columns, i)
+			t.row = t.schema.Codec.Append(t.row[:0], c.Columns, i)
 			t.last++
 			if err := t.append(keys.Hash[k], keys.Key(int(k)), t.last, t.row, t.cells.Gen()); err != nil {
 				return err
@@ -237,7 +250,7 @@ func (t *lists) apply(keys *record.KeySet, c *state.Changes) error {
 				return err
 			}
 		default:
-			return badOp(c.Op[i], t.space)
+			return table.BadOp(c.Op[i], t.schema.Space)
 		}
 	}
 	return nil
@@ -252,32 +265,32 @@ func uvarintLen(v uint64) int {
 }
 
 // append adds an element behind all others of its key.
-func (t *lists) append(hash uint64, key []byte, sequence uint64, row []byte, gen uint32) error {
-	head, isNew, err := t.heads.make(hash, key, t.known())
+func (t *Table) append(hash uint64, key []byte, sequence uint64, row []byte, gen uint32) error {
+	head, isNew, err := t.heads.Make(hash, key)
 	if err != nil {
 		return err
 	}
 	if isNew {
-		if err := t.fits(&t.schema, key, noSequence[:]); err != nil {
+		if err := t.beneath.Fits(&t.schema, key, noSequence[:]); err != nil {
 			return err
 		}
-		t.count.add(0, len(key))
+		t.count.Add(0, len(key))
 	}
-	h := t.heads.cells.At(head)
-	last, err := t.extend(u32(h, headRoot), u64(h, headLength), head, sequence, row, gen)
+	h := t.heads.At(head)
+	last, err := t.extend(h.Root(), h.Length(), head, sequence, row, gen)
 	if err != nil {
 		return err
 	}
-	put32(h, headRoot, last)
-	put64(h, headLength, sequence)
-	t.heads.touch(h)
-	grow(h, 1, len(row))
-	t.count.add(1, 8+len(row))
+	h.SetRoot(last)
+	h.SetLength(sequence)
+	t.heads.Touch(h)
+	h.Grow(1, len(row))
+	t.count.Add(1, 8+len(row))
 	return nil
 }
 
 // extend adds an element behind the block last, whose last element has sequence before, and returns the block it is in.
-func (t *lists) extend(last cells.Ref, before uint64, head cells.Ref, sequence uint64, row []byte, gen uint32) (cells.Ref, error) {
+func (t *Table) extend(last cells.Ref, before uint64, head cells.Ref, sequence uint64, row []byte, gen uint32) (cells.Ref, error) {
 	var cell []byte
 	var hdr cells.Header
 	if last != 0 {
@@ -300,9 +313,9 @@ func (t *lists) extend(last cells.Ref, before uint64, head cells.Ref, sequence u
 		}
 		cell = t.cells.At(ref)
 		hdr, used = cells.MakeHeader(int(units), 0, gen), 0
-		put32(cell, blockPrev, last)
-		put32(cell, blockHead, head)
-		put64(cell, blockFirst, sequence)
+		cells.Put32(cell, blockPrev, last)
+		cells.Put32(cell, blockHead, head)
+		cells.Put64(cell, blockFirst, sequence)
 		last = ref
 		if gen > 0 {
 			t.cells.Dirty(ref, units)
@@ -318,87 +331,81 @@ func (t *lists) extend(last cells.Ref, before uint64, head cells.Ref, sequence u
 
 // clear removes all elements of a key. Where log is set, the next checkpoint is told. Over a store the head stays, and says that
 // there is nothing.
-func (t *lists) clear(hash uint64, key []byte, log bool) error {
-	head, isNew, err := t.heads.make(hash, key, t.known())
+func (t *Table) clear(hash uint64, key []byte, log bool) error {
+	head, isNew, err := t.heads.Make(hash, key)
 	if err != nil {
 		return err
 	}
-	h := t.heads.cells.At(head)
+	h := t.heads.At(head)
 	if isNew {
-		if err := t.fits(&t.schema, key, nil); err != nil {
+		if err := t.beneath.Fits(&t.schema, key, nil); err != nil {
 			return err
 		}
-		t.count.add(0, len(key))
+		t.count.Add(0, len(key))
 	}
-	stored := t.dropBlocks(h) || !flagged(h, complete)
+	stored := t.dropBlocks(h) || !h.Is(heads.Complete)
 	if log && stored {
 		t.cells.Deleted(key, nil)
 	}
-	t.count.add(-int(u32(h, headCount)), -int(u64(h, headBytes))-8*int(u32(h, headCount)))
-	grow(h, -int(u32(h, headCount)), -int(u64(h, headBytes)))
-	if t.store != nil {
-		setFlag(h, complete)
-		t.heads.touch(h)
+	t.count.Add(-int(h.Count()), -int(h.Bytes())-8*int(h.Count()))
+	h.Grow(-int(h.Count()), -int(h.Bytes()))
+	if t.beneath != nil {
+		h.Set(heads.Complete)
+		t.heads.Touch(h)
 		return nil
 	}
-	t.count.add(0, -len(key))
-	t.heads.remove(head)
+	t.count.Add(0, -len(key))
+	t.heads.Remove(head)
 	return nil
 }
 
-// known is the flag of a new head: without a store beneath all is in memory.
-func (b *beneath) known() uint32 {
-	if b.store == nil {
-		return complete
-	}
-	return 0
-}
-
 // dropBlocks gives back all blocks and says whether an earlier checkpoint may know of any.
-func (t *lists) dropBlocks(h []byte) (stored bool) {
-	for ref := u32(h, headRoot); ref != 0; {
+func (t *Table) dropBlocks(h heads.Head) (stored bool) {
+	for ref := h.Root(); ref != 0; {
 		cell := t.cells.At(ref)
 		hdr := cells.HeaderOf(cell)
 		stored = stored || hdr.Gen() != t.cells.Gen()
-		prev := u32(cell, blockPrev)
+		prev := cells.U32(cell, blockPrev)
 		t.cells.Drop(ref, hdr, uint32(hdr.KeyLen()))
 		ref = prev
 	}
-	put32(h, headRoot, 0)
+	h.SetRoot(0)
 	return stored
 }
 
-func (t *lists) restore(e *state.Entry, hash uint64) error {
+// Restore implements table.Table.
+func (t *Table) Restore(e *state.Entry, hash uint64) error {
 	if e.Deleted {
-		if t.store != nil {
-			return t.store.DeleteAll(t.number, e.Key)
+		if t.beneath != nil {
+			return t.beneath.DeleteAll(e.Key)
 		}
 		return t.clear(hash, e.Key, false)
 	}
 	if len(e.Sub) != 8 {
-		return state.CodeDamaged.Errorf("an element of list %q has a sub of %d bytes", t.space.Name, len(e.Sub)).Do("restore from an older checkpoint")
+		return state.CodeDamaged.Errorf("an element of list %q has a sub of %d bytes", t.schema.Space.Name, len(e.Sub)).Do("restore from an older checkpoint")
 	}
 	sequence := binary.BigEndian.Uint64(e.Sub)
 	t.last = max(t.last, sequence)
-	if t.store != nil {
-		return t.store.Put(t.number, e.Key, e.Sub, e.Value)
+	if t.beneath != nil {
+		return t.beneath.Put(e.Key, e.Sub, e.Value)
 	}
-	if head, _ := t.heads.find(hash, e.Key); head != 0 {
+	if head := t.heads.Find(hash, e.Key); head != 0 {
 		// The blocks of a segment are in no order. Distances between sequences are modulo 2^64, so the element can be appended
 		// as it comes for now.
-		if h := t.heads.cells.At(head); sequence <= u64(h, headLength) {
-			setFlag(h, unsorted)
+		if h := t.heads.At(head); sequence <= h.Length() {
+			h.Set(unsorted)
 			t.mixed = true
 		}
 	}
 	return t.append(hash, e.Key, sequence, e.Value, 0)
 }
 
-func (t *lists) declare(d state.Decl) error {
+// Declare implements table.Table.
+func (t *Table) Declare(d state.Decl) error {
 	if t.mixed {
 		var mixed []cells.Ref
-		t.heads.index.All(func(head cells.Ref) {
-			if flagged(t.heads.cells.At(head), unsorted) {
+		t.heads.Index.All(func(head cells.Ref) {
+			if t.heads.At(head).Is(unsorted) {
 				mixed = append(mixed, head)
 			}
 		})
@@ -409,14 +416,14 @@ func (t *lists) declare(d state.Decl) error {
 		}
 		t.mixed = false
 	}
-	return t.schema.declare(d)
+	return t.schema.Declare(d)
 }
 
 // sort brings the elements of a restored list into the order of their sequences.
-func (t *lists) sort(head cells.Ref) error {
+func (t *Table) sort(head cells.Ref) error {
 	var all []element
-	h := t.heads.cells.At(head)
-	clearFlag(h, unsorted)
+	h := t.heads.At(head)
+	h.Clear(unsorted)
 	t.blocks(h)
 	for i := len(t.chain) - 1; i >= 0; i-- {
 		err := eachElement(t.cells.At(t.chain[i]), func(sequence uint64, row []byte) error {
@@ -428,8 +435,8 @@ func (t *lists) sort(head cells.Ref) error {
 		}
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].sequence < all[j].sequence })
-	key := append([]byte(nil), keyOf(h)...)
-	hash := u64(h, headHash)
+	key := append([]byte(nil), h.Key()...)
+	hash := h.Hash()
 	if err := t.clear(hash, key, false); err != nil {
 		return err
 	}
@@ -441,10 +448,10 @@ func (t *lists) sort(head cells.Ref) error {
 	return nil
 }
 
-// evict forgets the lists of a segment of the index that have not been used, and of others what is not changed.
-func (t *lists) evict() {
-	t.heads.index.Sweep(func(ref cells.Ref) bool {
-		h := t.heads.cells.At(ref)
+// Evict implements table.Table. It forgets the lists of a segment of the index that have not been used, and of others what is not changed.
+func (t *Table) Evict() {
+	t.heads.Index.Sweep(func(ref cells.Ref) bool {
+		h := t.heads.At(ref)
 		t.blocks(h)
 		kept := cells.Ref(0) // the last block that stays
 		for i, b := range t.chain {
@@ -454,42 +461,45 @@ func (t *lists) evict() {
 				continue
 			}
 			if kept != 0 {
-				put32(t.cells.At(kept), blockPrev, 0)
+				cells.Put32(t.cells.At(kept), blockPrev, 0)
 			} else {
-				put32(h, headRoot, 0)
+				h.SetRoot(0)
 			}
 			t.forget(h, t.chain[i:])
 			break
 		}
-		if kept != 0 || !t.heads.cells.Clean(u32(h, headGen)) {
+		if kept != 0 || !t.heads.Cells.Clean(h.Gen()) {
 			return false
 		}
-		t.count.add(0, -len(keyOf(h)))
-		t.heads.cells.Free(ref, headUnits(h))
+		t.count.Add(0, -len(h.Key()))
+		t.heads.Cells.Free(ref, h.Units())
 		return true
 	})
 }
 
 // forget gives back clean blocks, which the store has.
-func (t *lists) forget(h []byte, blocks []cells.Ref) {
-	clearFlag(h, complete)
+func (t *Table) forget(h heads.Head, blocks []cells.Ref) {
+	h.Clear(heads.Complete)
 	for _, ref := range blocks {
 		cell := t.cells.At(ref)
 		_ = eachElement(cell, func(_ uint64, row []byte) error {
-			grow(h, -1, -len(row))
-			t.count.add(-1, -8-len(row))
+			h.Grow(-1, -len(row))
+			t.count.Add(-1, -8-len(row))
 			return nil
 		})
 		t.cells.Free(ref, blockUnits(cell))
 	}
 }
 
-func (t *lists) clean() int64 { return t.cells.CleanBytes() + t.heads.cells.CleanBytes() }
+// Clean implements table.Table.
+func (t *Table) Clean() int64 { return t.cells.CleanBytes() + t.heads.Cells.CleanBytes() }
 
-func (t *lists) changed() int64 { return t.cells.ChangedBytes() }
+// Changed implements table.Table.
+func (t *Table) Changed() int64 { return t.cells.ChangedBytes() }
 
-func (t *lists) freeze(base bool) (frozenTable, error) {
-	heads, err := t.heads.cells.Freeze(false)
+// Freeze implements table.Table.
+func (t *Table) Freeze(base bool) (table.Frozen, error) {
+	heads, err := t.heads.Cells.Freeze(false)
 	if err != nil {
 		return nil, err
 	}
@@ -497,20 +507,23 @@ func (t *lists) freeze(base bool) (frozenTable, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &frozenLists{t.space, f, heads}, nil
+	return &frozenLists{t.schema.Space, f, heads}, nil
 }
 
-func (t *lists) release() {
+// Release implements table.Table.
+func (t *Table) Release() {
 	t.cells.Release()
 	if t.cells.Old() {
 		t.cells.Renumber(blockUnits)
 	}
-	t.heads.release()
+	t.heads.Release()
 }
 
-func (t *lists) counted() *count { return &t.count }
+// Counted implements table.Table.
+func (t *Table) Counted() *table.Count { return &t.count }
 
-func (t *lists) held() int64 { return t.cells.LedgerBytes() + t.heads.held() }
+// Held implements table.Table.
+func (t *Table) Held() int64 { return t.cells.LedgerBytes() + t.heads.Held() }
 
 // frozenLists is a list state's part of a checkpoint.
 type frozenLists struct {
@@ -519,9 +532,11 @@ type frozenLists struct {
 	heads *cells.Frozen
 }
 
-func (f *frozenLists) of() state.Space { return f.space }
+// Space implements table.Frozen.
+func (f *frozenLists) Space() state.Space { return f.space }
 
-func (f *frozenLists) write(to state.Writer) error {
+// Write implements table.Frozen.
+func (f *frozenLists) Write(to state.Writer) error {
 	if f.cells.Empty() {
 		return nil
 	}
@@ -533,7 +548,7 @@ func (f *frozenLists) write(to state.Writer) error {
 	}
 	var sub [8]byte
 	return f.cells.Each(blockUnits, func(_ cells.Ref, cell []byte) error {
-		key := keyOf(f.heads.At(u32(cell, blockHead)))
+		key := heads.Head(f.heads.At(cells.U32(cell, blockHead))).Key()
 		return eachElement(cell, func(sequence uint64, row []byte) error {
 			binary.BigEndian.PutUint64(sub[:], sequence)
 			return to.Put(key, sub[:], row)

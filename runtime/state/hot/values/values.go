@@ -1,4 +1,4 @@
-package hot
+package values
 
 import (
 	"bytes"
@@ -8,19 +8,20 @@ import (
 	"github.com/tidemill/tidemill/runtime/record"
 	"github.com/tidemill/tidemill/runtime/state"
 	"github.com/tidemill/tidemill/runtime/state/cells"
+	"github.com/tidemill/tidemill/runtime/state/hot/table"
 )
 
 // A value's cell is a header, the key, the row.
 const valueKeyAt = 8
 
-// values is the table of a value state.
-type values struct {
-	schema
-	beneath
-	cells cells.Ledger
-	index cells.Index
-	count count
-	row   []byte
+// Table is the table of a value state. It implements table.Table.
+type Table struct {
+	schema  table.Schema
+	beneath *table.Beneath
+	cells   cells.Ledger
+	index   cells.Index
+	count   table.Count
+	row     []byte
 
 	// refs is the cells of the keys of the last load (0 where there is none), so that changes need not look for them again.
 	// Every one of them is live: who frees a cell that it may hold sets it right or empties it.
@@ -28,6 +29,11 @@ type values struct {
 	loaded *record.KeySet // whose keys refs are probably for
 
 	touched cells.Header // keeps the reads of apply from being optimised away
+}
+
+// New makes an empty table.
+func New(schema table.Schema, beneath *table.Beneath) *Table {
+	return &Table{schema: schema, beneath: beneath}
 }
 
 func valueUnits(cell []byte) uint32 {
@@ -43,7 +49,7 @@ func valueRow(cell []byte) []byte {
 }
 
 // find returns the cell of a key, 0 where it has none.
-func (t *values) find(hash uint64, key []byte) (cells.Ref, cells.Cursor) {
+func (t *Table) find(hash uint64, key []byte) (cells.Ref, cells.Cursor) {
 	ref, at := t.index.Find(hash)
 	for ; ref != 0; ref = t.index.Next(&at) {
 		if bytes.Equal(valueKey(t.cells.At(ref)), key) {
@@ -54,7 +60,7 @@ func (t *values) find(hash uint64, key []byte) (cells.Ref, cells.Cursor) {
 }
 
 // resolve finds the cells of all keys into t.refs.
-func (t *values) resolve(keys *record.KeySet) {
+func (t *Table) resolve(keys *record.KeySet) {
 	t.loaded = keys
 	t.refs = slices.Grow(t.refs[:0], keys.N)[:keys.N]
 	if t.index.Len() == 0 {
@@ -79,7 +85,7 @@ func (t *values) resolve(keys *record.KeySet) {
 }
 
 // fetch brings the cells of keys that are not in memory up from the store, and marks the others as used.
-func (t *values) fetch(keys *record.KeySet) error {
+func (t *Table) fetch(keys *record.KeySet) error {
 	t.index.Mark(keys.Hash)
 	for k, ref := range t.refs {
 		if ref != 0 {
@@ -95,8 +101,8 @@ func (t *values) fetch(keys *record.KeySet) error {
 }
 
 // bring makes a clean cell of what the store has for a key, be it nothing.
-func (t *values) bring(hash uint64, key []byte) (cells.Ref, error) {
-	row, found, err := t.beneath.get(key, nil)
+func (t *Table) bring(hash uint64, key []byte) (cells.Ref, error) {
+	row, found, err := t.beneath.Get(key, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -114,7 +120,7 @@ func (t *values) bring(hash uint64, key []byte) (cells.Ref, error) {
 }
 
 // present returns the row of a cell, false where the cell says that there is none.
-func (t *values) present(ref cells.Ref) ([]byte, bool) {
+func (t *Table) present(ref cells.Ref) ([]byte, bool) {
 	if ref == 0 {
 		return nil, false
 	}
@@ -124,7 +130,7 @@ func (t *values) present(ref cells.Ref) ([]byte, bool) {
 }
 
 // isKey says whether a cell with header h is the one of a key.
-func (t *values) isKey(ref cells.Ref, h cells.Header, key []byte) bool {
+func (t *Table) isKey(ref cells.Ref, h cells.Header, key []byte) bool {
 	if h.KeyLen() != len(key) {
 		return false
 	}
@@ -135,16 +141,20 @@ func (t *values) isKey(ref cells.Ref, h cells.Header, key []byte) bool {
 	return bytes.Equal(stored[:len(key)], key)
 }
 
-func (t *values) load(keys *record.KeySet, limit int, dst *state.Cells) error {
-	t.prepare(keys.N, dst)
+// Declare implements table.Table.
+func (t *Table) Declare(d state.Decl) error { return t.schema.Declare(d) }
+
+// Load implements table.Table.
+func (t *Table) Load(keys *record.KeySet, limit int, dst *state.Cells) error {
+	t.schema.Prepare(keys.N, dst)
 	dst.Start = nil
 	t.resolve(keys)
-	if t.store != nil {
+	if t.beneath != nil {
 		if err := t.fetch(keys); err != nil {
 			return err
 		}
 	}
-	if t.codec.Word() && limit >= state.WordLen {
+	if t.schema.Codec.Word() && limit >= state.WordLen {
 		return t.loadWords(dst)
 	}
 	for k, ref := range t.refs {
@@ -160,7 +170,7 @@ func (t *values) load(keys *record.KeySet, limit int, dst *state.Cells) error {
 			continue
 		}
 		dst.Status[k] = state.Inline
-		if err := t.codec.Decode(row, dst.Columns); err != nil {
+		if err := t.schema.Codec.Decode(row, dst.Columns); err != nil {
 			return err
 		}
 	}
@@ -168,7 +178,7 @@ func (t *values) load(keys *record.KeySet, limit int, dst *state.Cells) error {
 }
 
 // loadWords is load for rows of one field of 8 bytes.
-func (t *values) loadWords(dst *state.Cells) error {
+func (t *Table) loadWords(dst *state.Cells) error {
 	c := &dst.Columns[0]
 	c.Values = slices.Grow(c.Values, 8*len(t.refs))
 	for k, ref := range t.refs {
@@ -181,16 +191,17 @@ func (t *values) loadWords(dst *state.Cells) error {
 		dst.Status[k] = state.Inline
 		if word, ok := state.WordOf(row); ok {
 			c.AppendWord(word)
-		} else if err := t.codec.Decode(row, dst.Columns); err != nil {
+		} else if err := t.schema.Codec.Decode(row, dst.Columns); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *values) get(hash uint64, key, _ []byte, dst []record.Column) (bool, error) {
+// Get implements table.Table.
+func (t *Table) Get(hash uint64, key, _ []byte, dst []record.Column) (bool, error) {
 	ref, _ := t.find(hash, key)
-	if ref == 0 && t.store != nil {
+	if ref == 0 && t.beneath != nil {
 		var err error
 		if ref, err = t.bring(hash, key); err != nil {
 			return false, err
@@ -200,10 +211,11 @@ func (t *values) get(hash uint64, key, _ []byte, dst []record.Column) (bool, err
 	if !ok {
 		return false, nil
 	}
-	return true, t.codec.Decode(row, dst)
+	return true, t.schema.Codec.Decode(row, dst)
 }
 
-func (t *values) apply(keys *record.KeySet, c *state.Changes) error {
+// Apply implements table.Table.
+func (t *Table) Apply(keys *record.KeySet, c *state.Changes) error {
 	t.cells.Drain()
 	if t.loaded != keys || len(t.refs) != keys.N {
 		t.resolve(keys)
@@ -228,23 +240,23 @@ func (t *values) apply(keys *record.KeySet, c *state.Changes) error {
 }
 
 // change makes one change.
-func (t *values) change(keys *record.KeySet, c *state.Changes, i int) error {
+func (t *Table) change(keys *record.KeySet, c *state.Changes, i int) error {
 	k := int(c.Key[i])
 	switch c.Op[i] {
 	case state.OpSet:
-		if t.codec.Word() && c.Columns[0].Nulls == 0 && t.setWord(keys.Key(k), c.Columns[0].Word(i), k) {
+		if t.schema.Codec.Word() && c.Columns[0].Nulls == 0 && t.setWord(keys.Key(k), c.Columns[0].Word(i), k) {
 			return nil
 		}
-		t.row = t.codec.Append(t.row[:0], c.Columns, i)
+		t.row = t.schema.Codec.Append(t.row[:0], c.Columns, i)
 		return t.set(keys.Hash[k], keys.Key(k), t.row, k)
 	case state.OpClear:
 		return t.clear(keys.Hash[k], keys.Key(k), k)
 	}
-	return badOp(c.Op[i], t.space)
+	return table.BadOp(c.Op[i], t.schema.Space)
 }
 
 // setWord is set for a row of one field of 8 bytes in the commonest case: the cell is known, has such a row, and is not frozen.
-func (t *values) setWord(key []byte, word uint64, k int) bool {
+func (t *Table) setWord(key []byte, word uint64, k int) bool {
 	if k >= len(t.refs) || t.refs[k] == 0 {
 		return false
 	}
@@ -266,7 +278,7 @@ func (t *values) setWord(key []byte, word uint64, k int) bool {
 }
 
 // known returns the cell of key k of the last key set, where t.refs knows it.
-func (t *values) known(key []byte, k int) cells.Ref {
+func (t *Table) known(key []byte, k int) cells.Ref {
 	if k >= len(t.refs) {
 		return 0
 	}
@@ -278,7 +290,7 @@ func (t *values) known(key []byte, k int) cells.Ref {
 }
 
 // moved keeps t.refs right when the cell of key k becomes another one, or none.
-func (t *values) moved(k int, from, to cells.Ref) {
+func (t *Table) moved(k int, from, to cells.Ref) {
 	if k < len(t.refs) && t.refs[k] == from {
 		t.refs[k] = to
 		return
@@ -287,32 +299,32 @@ func (t *values) moved(k int, from, to cells.Ref) {
 }
 
 // set makes row the value of a key, which is number k of the key set.
-func (t *values) set(hash uint64, key, row []byte, k int) error {
+func (t *Table) set(hash uint64, key, row []byte, k int) error {
 	ref := t.known(key, k)
 	if ref == 0 {
 		ref, _ = t.find(hash, key)
 	}
 	h := cells.MakeHeader(len(key), len(row), t.cells.Gen())
 	if ref == 0 {
-		if err := t.fits(&t.schema, key, nil); err != nil {
+		if err := t.beneath.Fits(&t.schema, key, nil); err != nil {
 			return err
 		}
-		if t.store != nil {
+		if t.beneath != nil {
 			h |= cells.Stored // for all that is known
 		}
-		t.count.add(1, len(key)+len(row))
+		t.count.Add(1, len(key)+len(row))
 		return t.insert(hash, h, key, row, k)
 	}
 	if old := cells.HeaderOf(t.cells.At(ref)); old&cells.Absent != 0 {
-		t.count.add(1, len(key)+len(row))
+		t.count.Add(1, len(key)+len(row))
 	} else {
-		t.count.add(0, len(row)-old.RowLen())
+		t.count.Add(0, len(row)-old.RowLen())
 	}
 	return t.write(hash, ref, h, row, k)
 }
 
 // insert makes a cell for a key that has none.
-func (t *values) insert(hash uint64, h cells.Header, key, row []byte, k int) error {
+func (t *Table) insert(hash uint64, h cells.Header, key, row []byte, k int) error {
 	ref, err := t.put(h, cells.Units(valueKeyAt+len(key)+len(row)), key, row)
 	if err != nil {
 		return err
@@ -322,7 +334,7 @@ func (t *values) insert(hash uint64, h cells.Header, key, row []byte, k int) err
 }
 
 // write gives the cell of a key a new header and row: in place, or where it is frozen or of another size in a new cell.
-func (t *values) write(hash uint64, ref cells.Ref, h cells.Header, row []byte, k int) error {
+func (t *Table) write(hash uint64, ref cells.Ref, h cells.Header, row []byte, k int) error {
 	cell := t.cells.At(ref)
 	old := cells.HeaderOf(cell)
 	switch {
@@ -355,7 +367,7 @@ func (t *values) write(hash uint64, ref cells.Ref, h cells.Header, row []byte, k
 }
 
 // put writes a new cell.
-func (t *values) put(h cells.Header, units uint32, key, row []byte) (cells.Ref, error) {
+func (t *Table) put(h cells.Header, units uint32, key, row []byte) (cells.Ref, error) {
 	ref, err := t.cells.Alloc(units)
 	if err != nil {
 		return 0, err
@@ -371,13 +383,13 @@ func (t *values) put(h cells.Header, units uint32, key, row []byte) (cells.Ref, 
 }
 
 // clear removes the value of a key, which is number k of the key set. Over a store, a cell stays that says so.
-func (t *values) clear(hash uint64, key []byte, k int) error {
+func (t *Table) clear(hash uint64, key []byte, k int) error {
 	ref, at := t.find(hash, key)
 	if ref == 0 {
-		if t.store == nil {
+		if t.beneath == nil {
 			return nil
 		}
-		if err := t.fits(&t.schema, key, nil); err != nil {
+		if err := t.beneath.Fits(&t.schema, key, nil); err != nil {
 			return err
 		}
 		t.cells.Deleted(key, nil)
@@ -388,11 +400,11 @@ func (t *values) clear(hash uint64, key []byte, k int) error {
 	if h&cells.Absent != 0 {
 		return nil
 	}
-	t.count.add(-1, -len(key)-h.RowLen())
+	t.count.Add(-1, -len(key)-h.RowLen())
 	if h.Gen() != t.cells.Gen() || h&cells.Stored != 0 {
 		t.cells.Deleted(key, nil)
 	}
-	if t.store != nil {
+	if t.beneath != nil {
 		return t.write(hash, ref, cells.MakeHeader(len(key), 0, t.cells.Gen())|cells.Absent, nil, k)
 	}
 	t.index.Delete(at)
@@ -401,27 +413,29 @@ func (t *values) clear(hash uint64, key []byte, k int) error {
 	return nil
 }
 
-func (t *values) restore(e *state.Entry, hash uint64) error {
-	if t.store != nil {
+// Restore implements table.Table.
+func (t *Table) Restore(e *state.Entry, hash uint64) error {
+	if t.beneath != nil {
 		if e.Deleted {
-			return t.store.Delete(t.number, e.Key, nil)
+			return t.beneath.Delete(e.Key, nil)
 		}
-		return t.store.Put(t.number, e.Key, nil, e.Value)
+		return t.beneath.Put(e.Key, nil, e.Value)
 	}
 	if ref, at := t.find(hash, e.Key); ref != 0 {
 		h := cells.HeaderOf(t.cells.At(ref))
-		t.count.add(-1, -len(e.Key)-h.RowLen())
+		t.count.Add(-1, -len(e.Key)-h.RowLen())
 		t.index.Delete(at)
 		t.cells.Drop(ref, h, valueUnits(t.cells.At(ref)))
 	}
 	if e.Deleted {
 		return nil
 	}
-	t.count.add(1, len(e.Key)+len(e.Value))
+	t.count.Add(1, len(e.Key)+len(e.Value))
 	return t.insert(hash, cells.MakeHeader(len(e.Key), len(e.Value), 0), e.Key, e.Value, 0)
 }
 
-func (t *values) evict() {
+// Evict implements table.Table.
+func (t *Table) Evict() {
 	t.refs = t.refs[:0]
 	t.index.Sweep(func(ref cells.Ref) bool {
 		cell := t.cells.At(ref)
@@ -430,35 +444,41 @@ func (t *values) evict() {
 			return false
 		}
 		if h&cells.Absent == 0 {
-			t.count.add(-1, -h.KeyLen()-h.RowLen())
+			t.count.Add(-1, -h.KeyLen()-h.RowLen())
 		}
 		t.cells.Free(ref, valueUnits(cell))
 		return true
 	})
 }
 
-func (t *values) clean() int64 { return t.cells.CleanBytes() }
+// Clean implements table.Table.
+func (t *Table) Clean() int64 { return t.cells.CleanBytes() }
 
-func (t *values) changed() int64 { return t.cells.ChangedBytes() }
+// Changed implements table.Table.
+func (t *Table) Changed() int64 { return t.cells.ChangedBytes() }
 
-func (t *values) freeze(base bool) (frozenTable, error) {
+// Freeze implements table.Table.
+func (t *Table) Freeze(base bool) (table.Frozen, error) {
 	f, err := t.cells.Freeze(base)
 	if err != nil {
 		return nil, err
 	}
-	return &frozenValues{t.space, f}, nil
+	return &frozenValues{t.schema.Space, f}, nil
 }
 
-func (t *values) release() {
+// Release implements table.Table.
+func (t *Table) Release() {
 	t.cells.Release()
 	if t.cells.Old() {
 		t.cells.Renumber(valueUnits)
 	}
 }
 
-func (t *values) counted() *count { return &t.count }
+// Counted implements table.Table.
+func (t *Table) Counted() *table.Count { return &t.count }
 
-func (t *values) held() int64 { return t.cells.LedgerBytes() + t.index.Bytes() }
+// Held implements table.Table.
+func (t *Table) Held() int64 { return t.cells.LedgerBytes() + t.index.Bytes() }
 
 // frozenValues is a value state's part of a checkpoint.
 type frozenValues struct {
@@ -466,9 +486,11 @@ type frozenValues struct {
 	cells *cells.Frozen
 }
 
-func (f *frozenValues) of() state.Space { return f.space }
+// Space implements table.Frozen.
+func (f *frozenValues) Space() state.Space { return f.space }
 
-func (f *frozenValues) write(to state.Writer) error {
+// Write implements table.Frozen.
+func (f *frozenValues) Write(to state.Writer) error {
 	if f.cells.Empty() {
 		return nil
 	}

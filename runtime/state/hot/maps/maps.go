@@ -1,4 +1,4 @@
-package hot
+package maps
 
 import (
 	"cmp"
@@ -6,40 +6,49 @@ import (
 	"github.com/tidemill/tidemill/runtime/record"
 	"github.com/tidemill/tidemill/runtime/state"
 	"github.com/tidemill/tidemill/runtime/state/cells"
+	"github.com/tidemill/tidemill/runtime/state/hot/heads"
+	"github.com/tidemill/tidemill/runtime/state/hot/table"
 )
 
-// maps is the table of a map state.
-type maps struct {
-	schema
-	beneath
+// Table is the table of a map state. It implements table.Table.
+type Table struct {
+	schema   table.Schema
+	beneath  *table.Beneath
 	mapKey   []int // 0, 1, ...: the map key's columns
-	heads    heads
+	heads    heads.Table
 	cells    cells.Ledger // entries
 	nodes    cells.Arena  // trees
-	count    count
+	count    table.Count
 	sub, row []byte
 }
 
-func (t *maps) declare(d state.Decl) error {
+// New makes an empty table.
+func New(schema table.Schema, beneath *table.Beneath) *Table {
+	return &Table{schema: schema, beneath: beneath, heads: heads.Table{Beneath: beneath != nil}}
+}
+
+// Declare implements table.Table.
+func (t *Table) Declare(d state.Decl) error {
 	t.mapKey = nil
 	for i := range d.MapKey {
 		t.mapKey = append(t.mapKey, i)
 	}
-	return t.schema.declare(d)
+	return t.schema.Declare(d)
 }
 
-func (t *maps) load(keys *record.KeySet, limit int, dst *state.Cells) error {
-	t.prepare(keys.N, dst)
+// Load implements table.Table.
+func (t *Table) Load(keys *record.KeySet, limit int, dst *state.Cells) error {
+	t.schema.Prepare(keys.N, dst)
 	dst.Start = append(dst.Start[:0], 0)
-	if t.store != nil {
-		t.heads.index.Mark(keys.Hash)
+	if t.beneath != nil {
+		t.heads.Index.Mark(keys.Hash)
 	}
 	rows := uint32(0)
 	for from := 0; from < keys.N; from += cells.Block {
 		to := min(from+cells.Block, keys.N)
-		t.heads.resolve(keys, from, to)
-		for i, ref := range t.heads.refs[:to-from] {
-			if t.store != nil {
+		t.heads.Resolve(keys, from, to)
+		for i, ref := range t.heads.Refs[:to-from] {
+			if t.beneath != nil {
 				var err error
 				if ref, err = t.fill(keys.Hash[from+i], keys.Key(from+i), limit); err != nil {
 					return err
@@ -57,15 +66,15 @@ func (t *maps) load(keys *record.KeySet, limit int, dst *state.Cells) error {
 	return nil
 }
 
-func (t *maps) loadCell(ref cells.Ref, limit int, columns []record.Column) (status uint8, rows uint32, err error) {
+func (t *Table) loadCell(ref cells.Ref, limit int, columns []record.Column) (status uint8, rows uint32, err error) {
 	if ref == 0 {
 		return state.Absent, 0, nil
 	}
-	h := t.heads.cells.At(ref)
+	h := t.heads.At(ref)
 	switch {
-	case u64(h, headBytes) > uint64(limit):
+	case h.Bytes() > uint64(limit):
 		return state.Ask, 0, nil
-	case u32(h, headCount) == 0:
+	case h.Count() == 0:
 		return state.Absent, 0, nil
 	}
 	walk := t.from(h, nil, nil, false)
@@ -78,56 +87,57 @@ func (t *maps) loadCell(ref cells.Ref, limit int, columns []record.Column) (stat
 			return 0, 0, err
 		}
 	}
-	return state.Inline, u32(h, headCount), nil
+	return state.Inline, h.Count(), nil
 }
 
 // decode appends an entry to columns, the map key first.
-func (t *maps) decode(sub, row []byte, columns []record.Column) error {
+func (t *Table) decode(sub, row []byte, columns []record.Column) error {
 	n := len(t.mapKey)
 	if err := record.DecodeKey(sub, columns[:n]); err != nil {
-		return state.CodeDamaged.Errorf("a map key of state %q cannot be read", t.space.Name).Because(err).Do("restore from an older checkpoint")
+		return state.CodeDamaged.Errorf("a map key of state %q cannot be read", t.schema.Space.Name).Because(err).Do("restore from an older checkpoint")
 	}
-	return t.codec.Decode(row, columns[n:])
+	return t.schema.Codec.Decode(row, columns[n:])
 }
 
 // head returns the head of a key, a new one where it has none.
-func (t *maps) head(hash uint64, key []byte) (cells.Ref, []byte, error) {
-	ref, isNew, err := t.heads.make(hash, key, t.known())
+func (t *Table) head(hash uint64, key []byte) (cells.Ref, heads.Head, error) {
+	ref, isNew, err := t.heads.Make(hash, key)
 	if err != nil {
 		return 0, nil, err
 	}
 	if isNew {
-		t.count.add(0, len(key))
+		t.count.Add(0, len(key))
 	}
-	return ref, t.heads.cells.At(ref), nil
+	return ref, t.heads.At(ref), nil
 }
 
 // fill brings up what is only in the store of a map, until it is complete or of more than limit bytes. It returns the head.
-func (t *maps) fill(hash uint64, key []byte, limit int) (cells.Ref, error) {
+func (t *Table) fill(hash uint64, key []byte, limit int) (cells.Ref, error) {
 	ref, h, err := t.head(hash, key)
-	if err != nil || flagged(h, complete) || u64(h, headBytes) > uint64(limit) {
+	if err != nil || h.Is(heads.Complete) || h.Bytes() > uint64(limit) {
 		return ref, err
 	}
 	var failed error
-	err = t.store.Scan(t.number, key, nil, nil, false, func(sub, row []byte) bool {
+	err = t.beneath.Scan(key, nil, nil, false, func(sub, row []byte) bool {
 		p, found := t.seek(h, sub)
 		if !found {
 			failed = t.add(ref, h, p, cells.MakeHeader(len(sub), len(row), 0)|cells.Stored, sub, row)
 		}
-		return failed == nil && u64(h, headBytes) <= uint64(limit)
+		return failed == nil && h.Bytes() <= uint64(limit)
 	})
 	if err = cmp.Or(err, failed); err != nil {
 		return 0, err
 	}
-	if u64(h, headBytes) <= uint64(limit) {
-		setFlag(h, complete)
+	if h.Bytes() <= uint64(limit) {
+		h.Set(heads.Complete)
 	}
 	return ref, nil
 }
 
-func (t *maps) get(hash uint64, key, mapKey []byte, dst []record.Column) (bool, error) {
-	ref, _ := t.heads.find(hash, key)
-	if ref == 0 && t.store == nil {
+// Get implements table.Table.
+func (t *Table) Get(hash uint64, key, mapKey []byte, dst []record.Column) (bool, error) {
+	ref := t.heads.Find(hash, key)
+	if ref == 0 && t.beneath == nil {
 		return false, nil
 	}
 	ref, h, err := t.head(hash, key)
@@ -135,11 +145,11 @@ func (t *maps) get(hash uint64, key, mapKey []byte, dst []record.Column) (bool, 
 		return false, err
 	}
 	p, found := t.seek(h, mapKey)
-	if !found && flagged(h, complete) {
+	if !found && h.Is(heads.Complete) {
 		return false, nil
 	}
 	if !found {
-		row, there, err := t.beneath.get(key, mapKey)
+		row, there, err := t.beneath.Get(key, mapKey)
 		if err != nil {
 			return false, err
 		}
@@ -150,19 +160,20 @@ func (t *maps) get(hash uint64, key, mapKey []byte, dst []record.Column) (bool, 
 		if err := t.add(ref, h, p, cells.MakeHeader(len(mapKey), len(row), 0)|flag, mapKey, row); err != nil || !there {
 			return false, err
 		}
-		return true, t.codec.Decode(row, dst)
+		return true, t.schema.Codec.Decode(row, dst)
 	}
 	l := t.leaf(p.leaf)
 	e := t.cells.At(l.ref(p.at))
 	if cells.HeaderOf(e)&cells.Absent != 0 {
 		return false, nil
 	}
-	return true, t.codec.Decode(entryRow(e), dst)
+	return true, t.schema.Codec.Decode(entryRow(e), dst)
 }
 
-func (t *maps) apply(keys *record.KeySet, c *state.Changes) error {
+// Apply implements table.Table.
+func (t *Table) Apply(keys *record.KeySet, c *state.Changes) error {
 	t.cells.Drain()
-	t.heads.cells.Drain()
+	t.heads.Cells.Drain()
 	n := len(t.mapKey)
 	for i, k := range c.Key {
 		hash, key := keys.Hash[k], keys.Key(int(k))
@@ -170,7 +181,7 @@ func (t *maps) apply(keys *record.KeySet, c *state.Changes) error {
 		switch c.Op[i] {
 		case state.OpSet:
 			t.sub = record.AppendKey(t.sub[:0], c.Columns, t.mapKey, i)
-			t.row = t.codec.Append(t.row[:0], c.Columns[n:], i)
+			t.row = t.schema.Codec.Append(t.row[:0], c.Columns[n:], i)
 			err = t.set(hash, key, t.sub, t.row, t.cells.Gen())
 		case state.OpClear:
 			t.sub = record.AppendKey(t.sub[:0], c.Columns, t.mapKey, i)
@@ -178,7 +189,7 @@ func (t *maps) apply(keys *record.KeySet, c *state.Changes) error {
 		case state.OpClearAll:
 			err = t.clearAll(hash, key, true)
 		default:
-			err = badOp(c.Op[i], t.space)
+			err = table.BadOp(c.Op[i], t.schema.Space)
 		}
 		if err != nil {
 			return err
@@ -187,21 +198,21 @@ func (t *maps) apply(keys *record.KeySet, c *state.Changes) error {
 	return nil
 }
 
-func (t *maps) set(hash uint64, key, sub, row []byte, gen uint32) error {
+func (t *Table) set(hash uint64, key, sub, row []byte, gen uint32) error {
 	head, h, err := t.head(hash, key)
 	if err != nil {
 		return err
 	}
 	if gen > 0 {
-		t.heads.touch(h)
+		t.heads.Touch(h)
 	}
 	hdr := cells.MakeHeader(len(sub), len(row), gen)
 	p, found := t.seek(h, sub)
 	if !found {
-		if err := t.fits(&t.schema, key, sub); err != nil {
+		if err := t.beneath.Fits(&t.schema, key, sub); err != nil {
 			return err
 		}
-		if !flagged(h, complete) {
+		if !h.Is(heads.Complete) {
 			hdr |= cells.Stored // for all that is known
 		}
 		return t.add(head, h, p, hdr, sub, row)
@@ -210,7 +221,7 @@ func (t *maps) set(hash uint64, key, sub, row []byte, gen uint32) error {
 }
 
 // add makes an entry where there is none.
-func (t *maps) add(head cells.Ref, h []byte, p place, hdr cells.Header, sub, row []byte) error {
+func (t *Table) add(head cells.Ref, h heads.Head, p place, hdr cells.Header, sub, row []byte) error {
 	ref, err := t.put(hdr, head, sub, row)
 	if err != nil {
 		return err
@@ -222,7 +233,7 @@ func (t *maps) add(head cells.Ref, h []byte, p place, hdr cells.Header, sub, row
 }
 
 // write gives the entry at a place a new header and row: in place, or where it is frozen or of another size in a new cell.
-func (t *maps) write(head cells.Ref, h []byte, p place, hdr cells.Header, row []byte) error {
+func (t *Table) write(head cells.Ref, h heads.Head, p place, hdr cells.Header, row []byte) error {
 	l := t.leaf(p.leaf)
 	ref := l.ref(p.at)
 	cell := t.cells.At(ref)
@@ -248,7 +259,7 @@ func (t *maps) write(head cells.Ref, h []byte, p place, hdr cells.Header, row []
 		if err != nil {
 			return err
 		}
-		put32(l.refs(), 4*p.at, moved)
+		cells.Put32(l.refs(), 4*p.at, moved)
 		t.cells.Drop(ref, old, oldUnits)
 		return nil
 	}
@@ -261,13 +272,13 @@ func (t *maps) write(head cells.Ref, h []byte, p place, hdr cells.Header, row []
 }
 
 // grow counts entries and bytes of a head, and of the table.
-func (t *maps) grow(h []byte, entries, bytes int) {
-	grow(h, entries, bytes)
-	t.count.add(entries, bytes)
+func (t *Table) grow(h heads.Head, entries, bytes int) {
+	h.Grow(entries, bytes)
+	t.count.Add(entries, bytes)
 }
 
 // put writes a new entry.
-func (t *maps) put(hdr cells.Header, head cells.Ref, sub, row []byte) (cells.Ref, error) {
+func (t *Table) put(hdr cells.Header, head cells.Ref, sub, row []byte) (cells.Ref, error) {
 	units := cells.Units(entryKey + len(sub) + len(row))
 	ref, err := t.cells.Alloc(units)
 	if err != nil {
@@ -275,7 +286,7 @@ func (t *maps) put(hdr cells.Header, head cells.Ref, sub, row []byte) (cells.Ref
 	}
 	cell := t.cells.At(ref)
 	hdr.Put(cell)
-	put32(cell, entryHead, head)
+	cells.Put32(cell, entryHead, head)
 	copy(cell[entryKey:], sub)
 	copy(cell[entryKey+len(sub):], row)
 	if hdr.Gen() > 0 {
@@ -285,9 +296,9 @@ func (t *maps) put(hdr cells.Header, head cells.Ref, sub, row []byte) (cells.Ref
 }
 
 // clear removes an entry. Over a store, one stays that says so.
-func (t *maps) clear(hash uint64, key, sub []byte) error {
-	head, _ := t.heads.find(hash, key)
-	if head == 0 && t.store == nil {
+func (t *Table) clear(hash uint64, key, sub []byte) error {
+	head := t.heads.Find(hash, key)
+	if head == 0 && t.beneath == nil {
 		return nil
 	}
 	head, h, err := t.head(hash, key)
@@ -297,13 +308,13 @@ func (t *maps) clear(hash uint64, key, sub []byte) error {
 	p, found := t.seek(h, sub)
 	gone := cells.MakeHeader(len(sub), 0, t.cells.Gen()) | cells.Absent
 	if !found {
-		if flagged(h, complete) {
+		if h.Is(heads.Complete) {
 			return nil
 		}
-		if err := t.fits(&t.schema, key, sub); err != nil {
+		if err := t.beneath.Fits(&t.schema, key, sub); err != nil {
 			return err
 		}
-		t.heads.touch(h)
+		t.heads.Touch(h)
 		t.cells.Deleted(key, sub)
 		return t.add(head, h, p, gone, sub, nil)
 	}
@@ -316,15 +327,15 @@ func (t *maps) clear(hash uint64, key, sub []byte) error {
 	if hdr.Gen() != t.cells.Gen() || hdr&cells.Stored != 0 {
 		t.cells.Deleted(key, sub)
 	}
-	t.heads.touch(h)
-	if t.store != nil {
+	t.heads.Touch(h)
+	if t.beneath != nil {
 		return t.write(head, h, p, gone, nil)
 	}
 	return t.removeAt(head, h, p, ref)
 }
 
 // removeAt takes an entry out, and the head with the last one.
-func (t *maps) removeAt(head cells.Ref, h []byte, p place, ref cells.Ref) error {
+func (t *Table) removeAt(head cells.Ref, h heads.Head, p place, ref cells.Ref) error {
 	cell := t.cells.At(ref)
 	hdr := cells.HeaderOf(cell)
 	t.grow(h, -1, -hdr.KeyLen()-hdr.RowLen())
@@ -332,32 +343,32 @@ func (t *maps) removeAt(head cells.Ref, h []byte, p place, ref cells.Ref) error 
 		return err
 	}
 	t.cells.Drop(ref, hdr, entryUnits(cell))
-	if u64(h, headLength) == 0 {
+	if h.Length() == 0 {
 		t.removeHead(head, h)
 	}
 	return nil
 }
 
-func (t *maps) removeHead(head cells.Ref, h []byte) {
-	t.count.add(0, -len(keyOf(h)))
-	t.heads.remove(head)
+func (t *Table) removeHead(head cells.Ref, h heads.Head) {
+	t.count.Add(0, -len(h.Key()))
+	t.heads.Remove(head)
 }
 
 // clearAll removes all entries of a key. Where log is set, the next checkpoint is told. Over a store the head stays, and says
 // that there is nothing.
-func (t *maps) clearAll(hash uint64, key []byte, log bool) error {
-	head, _ := t.heads.find(hash, key)
-	if head == 0 && t.store == nil {
+func (t *Table) clearAll(hash uint64, key []byte, log bool) error {
+	head := t.heads.Find(hash, key)
+	if head == 0 && t.beneath == nil {
 		return nil
 	}
 	head, h, err := t.head(hash, key)
 	if err != nil {
 		return err
 	}
-	if err := t.fits(&t.schema, key, nil); err != nil {
+	if err := t.beneath.Fits(&t.schema, key, nil); err != nil {
 		return err
 	}
-	stored := !flagged(h, complete)
+	stored := !h.Is(heads.Complete)
 	walk := t.from(h, nil, nil, false)
 	for ref := walk.next(); ref != 0; ref = walk.next() {
 		cell := t.cells.At(ref)
@@ -372,33 +383,34 @@ func (t *maps) clearAll(hash uint64, key []byte, log bool) error {
 		t.cells.Deleted(key, nil)
 	}
 	t.dropTree(h)
-	if t.store != nil {
-		setFlag(h, complete)
-		t.heads.touch(h)
+	if t.beneath != nil {
+		h.Set(heads.Complete)
+		t.heads.Touch(h)
 		return nil
 	}
 	t.removeHead(head, h)
 	return nil
 }
 
-func (t *maps) restore(e *state.Entry, hash uint64) error {
+// Restore implements table.Table.
+func (t *Table) Restore(e *state.Entry, hash uint64) error {
 	switch {
-	case t.store != nil && !e.Deleted:
-		return t.store.Put(t.number, e.Key, e.Sub, e.Value)
-	case t.store != nil && len(e.Sub) == 0:
-		return t.store.DeleteAll(t.number, e.Key)
-	case t.store != nil:
-		return t.store.Delete(t.number, e.Key, e.Sub)
+	case t.beneath != nil && !e.Deleted:
+		return t.beneath.Put(e.Key, e.Sub, e.Value)
+	case t.beneath != nil && len(e.Sub) == 0:
+		return t.beneath.DeleteAll(e.Key)
+	case t.beneath != nil:
+		return t.beneath.Delete(e.Key, e.Sub)
 	case !e.Deleted:
 		return t.set(hash, e.Key, e.Sub, e.Value, 0)
 	case len(e.Sub) == 0:
 		return t.clearAll(hash, e.Key, false)
 	}
-	head, _ := t.heads.find(hash, e.Key)
+	head := t.heads.Find(hash, e.Key)
 	if head == 0 {
 		return nil
 	}
-	h := t.heads.cells.At(head)
+	h := t.heads.At(head)
 	p, found := t.seek(h, e.Sub)
 	if !found {
 		return nil
@@ -407,32 +419,32 @@ func (t *maps) restore(e *state.Entry, hash uint64) error {
 	return t.removeAt(head, h, p, l.ref(p.at))
 }
 
-// evict forgets the maps of a segment of the index that have not been used, and of others most of what is not changed.
-func (t *maps) evict() {
-	t.heads.index.Sweep(func(ref cells.Ref) bool {
-		h := t.heads.cells.At(ref)
-		whole := t.heads.cells.Clean(u32(h, headGen))
-		if !whole && u64(h, headLength) < leafMax {
+// Evict implements table.Table. It forgets the maps of a segment of the index that have not been used, and of others most of what is not changed.
+func (t *Table) Evict() {
+	t.heads.Index.Sweep(func(ref cells.Ref) bool {
+		h := t.heads.At(ref)
+		whole := t.heads.Cells.Clean(h.Gen())
+		if !whole && h.Length() < leafMax {
 			return false
 		}
 		if t.forget(h); !whole {
 			return false
 		}
-		t.count.add(0, -len(keyOf(h)))
-		t.heads.cells.Free(ref, headUnits(h))
+		t.count.Add(0, -len(h.Key()))
+		t.heads.Cells.Free(ref, h.Units())
 		return true
 	})
 }
 
 // forget gives back the clean entries of a map, which the store has.
-func (t *maps) forget(h []byte) {
+func (t *Table) forget(h heads.Head) {
 	t.filter(h, func(ref cells.Ref) bool {
 		cell := t.cells.At(ref)
 		hdr := cells.HeaderOf(cell)
 		if !t.cells.Clean(hdr.Gen()) {
 			return true
 		}
-		clearFlag(h, complete)
+		h.Clear(heads.Complete)
 		if hdr&cells.Absent == 0 {
 			t.grow(h, -1, -hdr.KeyLen()-hdr.RowLen())
 		}
@@ -441,14 +453,17 @@ func (t *maps) forget(h []byte) {
 	})
 }
 
-func (t *maps) clean() int64 {
-	return t.cells.CleanBytes() + t.heads.cells.CleanBytes() + t.nodes.LiveBytes()
+// Clean implements table.Table.
+func (t *Table) Clean() int64 {
+	return t.cells.CleanBytes() + t.heads.Cells.CleanBytes() + t.nodes.LiveBytes()
 }
 
-func (t *maps) changed() int64 { return t.cells.ChangedBytes() }
+// Changed implements table.Table.
+func (t *Table) Changed() int64 { return t.cells.ChangedBytes() }
 
-func (t *maps) freeze(base bool) (frozenTable, error) {
-	heads, err := t.heads.cells.Freeze(false)
+// Freeze implements table.Table.
+func (t *Table) Freeze(base bool) (table.Frozen, error) {
+	heads, err := t.heads.Cells.Freeze(false)
 	if err != nil {
 		return nil, err
 	}
@@ -456,20 +471,23 @@ func (t *maps) freeze(base bool) (frozenTable, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &frozenMaps{t.space, f, heads}, nil
+	return &frozenMaps{t.schema.Space, f, heads}, nil
 }
 
-func (t *maps) release() {
+// Release implements table.Table.
+func (t *Table) Release() {
 	t.cells.Release()
 	if t.cells.Old() {
 		t.cells.Renumber(entryUnits)
 	}
-	t.heads.release()
+	t.heads.Release()
 }
 
-func (t *maps) counted() *count { return &t.count }
+// Counted implements table.Table.
+func (t *Table) Counted() *table.Count { return &t.count }
 
-func (t *maps) held() int64 { return t.cells.LedgerBytes() + t.nodes.Bytes() + t.heads.held() }
+// Held implements table.Table.
+func (t *Table) Held() int64 { return t.cells.LedgerBytes() + t.nodes.Bytes() + t.heads.Held() }
 
 // frozenMaps is a map state's part of a checkpoint.
 type frozenMaps struct {
@@ -478,9 +496,11 @@ type frozenMaps struct {
 	heads *cells.Frozen
 }
 
-func (f *frozenMaps) of() state.Space { return f.space }
+// Space implements table.Frozen.
+func (f *frozenMaps) Space() state.Space { return f.space }
 
-func (f *frozenMaps) write(to state.Writer) error {
+// Write implements table.Frozen.
+func (f *frozenMaps) Write(to state.Writer) error {
 	if f.cells.Empty() {
 		return nil
 	}
@@ -494,6 +514,6 @@ func (f *frozenMaps) write(to state.Writer) error {
 		if cells.HeaderOf(cell)&cells.Absent != 0 {
 			return nil
 		}
-		return to.Put(keyOf(f.heads.At(u32(cell, entryHead))), entrySub(cell), entryRow(cell))
+		return to.Put(heads.Head(f.heads.At(cells.U32(cell, entryHead))).Key(), entrySub(cell), entryRow(cell))
 	})
 }
