@@ -221,6 +221,25 @@ func (b *bench) nothing(subtask int) {
 	}
 }
 
+// readAhead waits until the fetcher of the only split has so many reads ready.
+func (b *bench) readAhead(reads int) {
+	b.t.Helper()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Microsecond) {
+		if len(b.subtasks[0].splits) == 0 {
+			b.nothing(0) // begins the split when it has been discovered
+			continue
+		}
+		f := b.subtasks[0].splits[0].fetcher
+		f.mu.Lock()
+		ahead := len(f.reads)
+		f.mu.Unlock()
+		if ahead == reads {
+			return
+		}
+	}
+	b.t.Fatalf("there are never %d reads ahead", reads)
+}
+
 func TestWatermarkFollowsTheSplit(t *testing.T) {
 	s := &script{bounded: true, found: [][]string{{"a"}}, last: true}
 	s.give("a", 100, 90, 95)
@@ -418,18 +437,7 @@ func TestSnapshotIsExact(t *testing.T) {
 	s.give("a", full...)
 	b := newBench(t, s, 1, nil, nil, 0)
 	b.next(0)
-	for end := time.Now().Add(5 * time.Second); ; { // until the second batch has been read ahead
-		f := b.subtasks[0].splits[0].fetcher
-		f.mu.Lock()
-		ahead := len(f.reads)
-		f.mu.Unlock()
-		if ahead == 1 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("nothing is read ahead")
-		}
-	}
+	b.readAhead(1)
 	before := b.assigner.Snapshot()
 	state := before
 	if err := state.Merge(b.subtasks[0].Snapshot()); err != nil {
@@ -571,13 +579,16 @@ func TestIdleReads(t *testing.T) {
 func TestBatchDelay(t *testing.T) {
 	s := &script{bounded: true, found: [][]string{{"a"}}, last: true}
 	b := newBench(t, s, 1, func(c *Config) { c.BatchDelay = 5 * time.Millisecond }, nil, 0)
+	b.nothing(0)
 	s.give("a", 1)
+	b.readAhead(1)
 	b.nothing(0)
 	if at, ok := b.subtasks[0].Due(); !ok || at.Sub(b.clock.Now()) != 5*time.Millisecond {
 		t.Errorf("due %v, %t", at, ok)
 	}
 	b.clock.Advance(4 * time.Millisecond)
 	s.give("a", 2)
+	b.readAhead(2)
 	b.nothing(0)
 	b.clock.Advance(time.Millisecond)
 	b.expect(0, "[1 2]", "w-9")

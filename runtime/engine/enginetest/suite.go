@@ -183,14 +183,14 @@ func slow(p *plan.Plan) *plan.Plan {
 
 // testKill ends jobs abruptly at random moments and restores them at random parallelism, until they finish.
 func testKill(t *testing.T, s suite) {
-	for seed := range uint64(25) {
+	for seed := range uint64(16) {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		n := &Numbers{Seed: seed, Splits: 1 + rng.IntN(5), Rows: 3000, Keys: 1 + rng.IntN(100), Step: 3, Disorder: rng.Int64N(800)}
 		n.Tap = NewTap(n.Rows - 1)
 		want := SumsRows(n)
 		out, files := NewLedger(), vfs.NewMem()
 		for kills := 1 + rng.IntN(4); kills >= 0; kills-- {
-			watch := &watermarks{seen: map[int]int64{}}
+			watch := &watermarks{seen: map[int]int64{}, restored: record.WatermarkNone}
 			p := slow(SumsPlan(n, out, 1+rng.IntN(4)))
 			p.Nodes[2].Operator.Native = func() operator.Operator { return &Sums{Went: watch.went} }
 			k := newKiller(t.Context(), 1+rng.IntN(6), time.Duration(rng.IntN(2000))*time.Microsecond)
@@ -198,7 +198,12 @@ func testKill(t *testing.T, s suite) {
 				n.Tap.Open(n.Rows)
 				k.after = 1 << 30
 			}
-			j, err := s.newEngine(files).Deploy(k.ctx, p, engine.Options{Notify: k.notify})
+			j, err := s.newEngine(files).Deploy(k.ctx, p, engine.Options{Notify: func(e engine.Event) {
+				if r, ok := e.(engine.Restored); ok {
+					watch.restore(t, r.Manifest)
+				}
+				k.notify(e)
+			}})
 			if err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
@@ -245,17 +250,39 @@ func requireSubset(t *testing.T, seed uint64, out *Ledger, want []string) {
 	}
 }
 
-// watermarks watches that event time goes forward in each subtask; Sums itself watches that it goes on from what was restored (I6).
+// watermarks watches that the event time of Sums goes forward in each subtask, from what was restored on (I6).
 type watermarks struct {
-	mu    sync.Mutex
-	seen  map[int]int64
-	backs []string
+	mu       sync.Mutex
+	restored int64
+	seen     map[int]int64
+	backs    []string
+}
+
+// restore notes the watermark that all subtasks of Sums had at a checkpoint: behind an exchange they all have the same one.
+func (w *watermarks) restore(t *testing.T, m *checkpoint.Manifest) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	first := true
+	for _, at := range m.Watermarks {
+		if at.Node != "sums" {
+			continue
+		}
+		if !first && at.Watermark != w.restored {
+			t.Errorf("subtasks have watermarks %d and %d at one checkpoint", at.Watermark, w.restored)
+		}
+		w.restored, first = at.Watermark, false
+	}
 }
 
 func (w *watermarks) went(subtask int, at int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if last, any := w.seen[subtask]; any && at <= last {
+	last, any := w.seen[subtask]
+	if !any {
+		last = w.restored
+	}
+	if at <= last {
 		w.backs = append(w.backs, fmt.Sprintf("subtask %d went from %d to %d", subtask, last, at))
 	}
 	w.seen[subtask] = at
@@ -276,7 +303,7 @@ func testFailpoints(t *testing.T, s suite) {
 			continue // windows of the file sink
 		}
 		for hit := 1; hit <= 4; hit++ {
-			n := &Numbers{Seed: uint64(i), Splits: 3, Rows: 2000, Keys: 30, Step: 3, Disorder: 200}
+			n := &Numbers{Seed: uint64(i), Splits: 2, Rows: 2000, Keys: 30, Step: 10, Disorder: 200}
 			out, files := NewLedger(), vfs.NewMem()
 			ctx, cancel := context.WithCancel(t.Context())
 			reached := make(chan struct{})
@@ -752,11 +779,14 @@ func testTwoSources(t *testing.T, s suite) {
 // alarm sets a processing-time timer a second after each key's first record and emits the key when it fires.
 type alarm struct {
 	Sums
-	now  int64
+	now  int64 // at least what was restored
 	fail func(format string, args ...any)
 }
 
 func (a *alarm) Open(ctx *operator.Context) error {
+	if ctx.Now() < a.now {
+		a.fail("processing time went from %d back to %d over a restore", a.now, ctx.Now())
+	}
 	a.now = ctx.Now()
 	return a.Sums.Open(ctx)
 }
@@ -818,10 +848,10 @@ func (a *alarm) Tick(now int64) error {
 func testProcessingTime(t *testing.T, s suite) {
 	n := &Numbers{Seed: 1, Splits: 2, Rows: 300, Keys: 4, Step: 10, Unbound: true}
 	out, files := NewLedger(), vfs.NewMem()
-	newPlan := func(parallelism int) *plan.Plan {
+	newPlan := func(parallelism int, now time.Time) *plan.Plan {
 		p := SumsPlan(n, out, parallelism)
 		p.Checkpoint.Interval = 100 * time.Millisecond
-		p.Nodes[2].Operator.Native = func() operator.Operator { return &alarm{fail: t.Errorf} }
+		p.Nodes[2].Operator.Native = func() operator.Operator { return &alarm{now: now.UnixMicro(), fail: t.Errorf} }
 		return p
 	}
 	start := time.Unix(1000, 0)
@@ -834,7 +864,7 @@ func testProcessingTime(t *testing.T, s suite) {
 			completed <- e.Manifest.Checkpoint
 		}
 	}
-	j, err := s.make(files, c).Deploy(ctx, newPlan(2), engine.Options{Telemetry: counters, Notify: notify})
+	j, err := s.make(files, c).Deploy(ctx, newPlan(2, start), engine.Options{Telemetry: counters, Notify: notify})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -856,7 +886,7 @@ func testProcessingTime(t *testing.T, s suite) {
 	}
 
 	c = clock.NewManual(start) // set back by almost a second
-	j, err = s.make(files, c).Deploy(t.Context(), newPlan(3), engine.Options{Notify: notify})
+	j, err = s.make(files, c).Deploy(t.Context(), newPlan(3, start.Add(999*time.Millisecond)), engine.Options{Notify: notify})
 	if err != nil {
 		t.Fatal(err)
 	}
