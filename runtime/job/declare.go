@@ -16,13 +16,13 @@ var Object = &spec.Object{
 			Doc: "How many subtasks each source, operator and sink has, where it does not say otherwise."},
 		{Name: "max_parallelism", Kind: spec.Int, Default: "128", Min: "1", Max: "32768",
 			Doc: "The number of key groups, and so the greatest parallelism the job can ever have. It is fixed for a job's life."},
-		{Name: "checkpoint", Kind: spec.Nested, Object: checkpointObject, Doc: "When checkpoints are taken and where they are kept."},
+		{Name: "checkpoint", Kind: spec.Nested, Object: checkpointObject, Default: "{}", Doc: "When checkpoints are taken and where they are kept."},
 		{Name: "sources", Kind: spec.Map, Required: true, Doc: "Where records come from.",
 			Elem: &spec.Field{Name: "source", Kind: spec.Nested, Object: SourceObject, Doc: "One source."}},
 		{Name: "operators", Kind: spec.Map, Doc: "What is done with them.",
 			Elem: &spec.Field{Name: "operator", Kind: spec.Nested, Object: operatorObject, Doc: "One operator."}},
 		{Name: "sinks", Kind: spec.Map, Required: true, Doc: "Where records go.",
-			Elem: &spec.Field{Name: "sink", Kind: spec.Nested, Object: sinkObject, Doc: "One sink."}},
+			Elem: &spec.Field{Name: "sink", Kind: spec.Nested, Object: SinkObject, Doc: "One sink."}},
 	},
 }
 
@@ -46,7 +46,7 @@ var SourceObject = &spec.Object{
 			Doc: "The greatest rate over all splits; 0 is as fast as it goes."},
 		{Name: "event_time", Kind: spec.Nested, Object: eventTimeObject,
 			Doc: "Which column is a record's event time. Without it the stream has none: no watermarks, and event-time timers fire at the end."},
-		{Name: "on_error", Kind: spec.Nested, Object: onErrorObject, Doc: "What happens to a record that cannot be decoded."},
+		{Name: "on_error", Kind: spec.Nested, Object: onErrorObject, Default: "fail", Doc: "What happens to a record that cannot be decoded."},
 		{Name: "batch_delay", Kind: spec.Duration, Default: "0s", Min: "0s", Max: "10s",
 			Doc: "The least time to gather records for a batch: more throughput for more latency."},
 		{Name: "watermark_interval", Kind: spec.Duration, Default: "20ms", Min: "1ms", Max: "1m",
@@ -91,10 +91,10 @@ var operatorObject = &spec.Object{
 			Doc: "The columns of the key: one, a list, or a mapping of input port to either where they differ."},
 		{Name: "params", Kind: spec.Tree, Doc: "The operator's parameters, as its module declares them. Secrets are refused here."},
 		{Name: "parallelism", Kind: spec.Int, Min: "1", Max: "1024", Doc: "Subtasks; without it, the job's."},
-		{Name: "on_error", Kind: spec.Nested, Object: onErrorObject,
+		{Name: "on_error", Kind: spec.Nested, Object: onErrorObject, Default: "fail",
 			Doc: "What happens to a record or timer that the operator fails on, by an error, a trap or too much fuel."},
-		{Name: "state", Kind: spec.Nested, Object: stateObject, Doc: "Where keyed state lives."},
-		{Name: "limits", Kind: spec.Nested, Object: limitsObject, Doc: "What the operator may use."},
+		{Name: "state", Kind: spec.Nested, Object: stateObject, Default: "memory", Doc: "Where keyed state lives."},
+		{Name: "limits", Kind: spec.Nested, Object: limitsObject, Default: "{}", Doc: "What the operator may use."},
 	},
 }
 
@@ -126,7 +126,8 @@ var limitsObject = &spec.Object{
 	},
 }
 
-var sinkObject = &spec.Object{
+// SinkObject is the declaration of an entry of sinks; its choices are the registered connectors.
+var SinkObject = &spec.Object{
 	Selector: "connector", What: "sink connector", Choices: connectors.SinkChoices,
 	Fields: []spec.Field{
 		{Name: "input", Kind: spec.Tree, Doc: "What it takes, as for an operator, or a list of these. A sink without input takes dead letters."},

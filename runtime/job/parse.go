@@ -2,7 +2,6 @@ package job
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 	"sort"
@@ -125,7 +124,7 @@ func (p *parser) path(path string) string {
 func (p *parser) read(v spec.Values) {
 	j := p.job
 	j.Name, j.Parallelism, j.MaxParallelism = v.String("name"), int(v.Int("parallelism")), int(v.Int("max_parallelism"))
-	c := objectOf(v, "checkpoint", checkpointObject)
+	c := v.Object("checkpoint")
 	j.Checkpoint = Checkpoint{Interval: c.Duration("interval"), Store: p.path(c.String("store")), Keep: int(c.Int("keep"))}
 	for _, e := range v.Map("sources") {
 		j.Sources = append(j.Sources, p.source(e))
@@ -149,18 +148,6 @@ func (p *parser) parallel(what string, v spec.Values, n int) {
 	}
 }
 
-// objectOf is a nested object, or one of nothing but defaults where it is left out.
-func objectOf(v spec.Values, name string, o *spec.Object) spec.Values {
-	if v.Set(name) {
-		return v.Object(name)
-	}
-	d, errs := spec.ParseText("{}", o)
-	if len(errs) > 0 {
-		panic("job: defaults of " + name + ": " + errs.Error())
-	}
-	return d
-}
-
 func (p *parser) source(e spec.MapEntry) *Source {
 	v := e.Value.Object("source")
 	s := &Source{
@@ -180,9 +167,6 @@ func (p *parser) source(e spec.MapEntry) *Source {
 }
 
 func onError(v spec.Values) OnError {
-	if !v.Set("on_error") {
-		return OnError{Policy: Fail}
-	}
 	o := v.Object("on_error")
 	return OnError{Policy: Policy(o.Choice()), To: Name{o.String("to"), o.Place("to")}}
 }
@@ -195,20 +179,16 @@ func (p *parser) operator(e spec.MapEntry) *Operator {
 		Entry:       Name{v.String("entry"), v.Place("entry")},
 		Inputs:      p.inputs(v.Tree("input"), true),
 		Keys:        p.keys(v.Tree("key_by")),
-		Parallelism: int(v.Int("parallelism")), OnError: onError(v), State: State{Backend: "memory"},
+		Parallelism: int(v.Int("parallelism")), OnError: onError(v),
 	}
 	if len(o.Inputs) == 0 {
 		p.broken = true // refused already
 	}
 	p.params(o, v.Tree("params"))
 	p.parallel(e.Name, v, o.Parallelism)
-	if v.Set("state") {
-		s := v.Object("state")
-		o.State = State{Backend: s.Choice(), StateBytesMax: s.Int("state_bytes_max"), HotBytesMax: s.Int("hot_bytes_max")}
-	} else {
-		o.State.StateBytesMax = defaultStateBytesMax
-	}
-	l := objectOf(v, "limits", limitsObject)
+	s := v.Object("state")
+	o.State = State{Backend: s.Choice(), StateBytesMax: s.Int("state_bytes_max"), HotBytesMax: s.Int("hot_bytes_max")}
+	l := v.Object("limits")
 	o.Limits = Limits{
 		MemoryBytesMax: l.Int("memory_bytes_max"), FuelBase: l.Int("fuel_base"), FuelPerItem: l.Int("fuel_per_item"),
 		TrapsPerMinute: int(l.Int("traps_per_minute")), RecycleBarrier: l.String("recycle") == "barrier",
@@ -337,12 +317,3 @@ func (p *parser) params(o *Operator, n *spec.Node) {
 		o.Params[e.Name], o.ParamPlaces[e.Name] = e.Node.Value(), e.Node.Place
 	}
 }
-
-// defaultStateBytesMax is that of state_bytes_max where `state` is left out.
-var defaultStateBytesMax = func() int64 {
-	v, errs := spec.ParseText("memory", stateObject)
-	if len(errs) > 0 {
-		panic(fmt.Sprintf("job: defaults of state: %v", errs))
-	}
-	return v.Int("state_bytes_max")
-}()

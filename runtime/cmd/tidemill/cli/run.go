@@ -240,8 +240,8 @@ func (r *runResult) print(w io.Writer, made *plan.Plan) {
 	default:
 		fmt.Fprintf(w, "%s finished", r.Job)
 	}
-	fmt.Fprintf(w, ": %s records in, %s out, %d checkpoints in %s (%s records/s)\n", view.Count(r.RecordsIn), view.Count(r.RecordsOut),
-		r.Checkpoints, view.Elapsed(time.Duration(r.ElapsedMs)*time.Millisecond), view.Count(int64(r.RecordsPerSecond)))
+	fmt.Fprintf(w, ": %s records in, %s out, %s in %s (%s records/s)\n", view.Count(r.RecordsIn), view.Count(r.RecordsOut),
+		several(r.Checkpoints, "checkpoint"), view.Elapsed(time.Duration(r.ElapsedMs)*time.Millisecond), view.Count(int64(r.RecordsPerSecond)))
 	if r.Late+r.Bad > 0 {
 		fmt.Fprintf(w, "%s late, %s bad\n", view.Count(r.Late), view.Count(r.Bad))
 	}
