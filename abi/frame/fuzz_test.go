@@ -108,6 +108,10 @@ func FuzzDecodeAnswer(f *testing.F) {
 		data := readHex(f, name)
 		f.Add(place(data, 32), uint32(32), uint32(len(data)))
 	}
+	for _, c := range frametest.InvalidAnswers() { // each is a step away from a hole in the validation
+		data := c.Data(frametest.Sequence)
+		f.Add(place(data, 32), uint32(32), uint32(len(data)))
+	}
 	f.Add(make([]byte, 100), uint32(0xfffffff0), uint32(0xfffffff0))
 	f.Fuzz(func(t *testing.T, memory []byte, at, n uint32) {
 		asked := goldenAsked()
@@ -175,6 +179,9 @@ func soundAnswer(t *testing.T, a *frame.Answer, asked *frame.Asked) {
 func FuzzDecodeChanges(f *testing.F) {
 	for name := range goldenAnswers() {
 		f.Add(readHex(f, name))
+	}
+	for _, c := range frametest.InvalidAnswers() {
+		f.Add(c.Data(frametest.Sequence))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		asked := goldenAsked()
