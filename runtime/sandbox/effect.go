@@ -51,12 +51,12 @@ func (o *Operator) takeEffect(w *work, from int, a *frame.Answer) error {
 }
 
 func (o *Operator) applyState(keys *record.KeySet, c *frame.StateChanges) error {
-	columns := o.output.columns[:0]
+	changes := &o.changes
+	changes.Key, changes.Op, changes.Columns = c.Key, c.Op, changes.Columns[:0]
 	for i := range c.Columns {
-		columns = append(columns, viewColumn(&c.Columns[i]))
+		changes.Columns = append(changes.Columns, viewColumn(&c.Columns[i]))
 	}
-	o.output.columns = columns
-	return o.ctx.State.Apply(c.State, keys, &state.Changes{Key: c.Key, Op: c.Op, Columns: columns})
+	return o.ctx.State.Apply(c.State, keys, changes)
 }
 
 // flush hands the changes that state_apply was given to the back-end.
@@ -96,10 +96,9 @@ func (s *frameState) appliedBeyond(consumed int) *abi.Violation {
 
 // outputBuilder turns output rows into batches of the host. Columns that are passed through come from the host's own batch.
 type outputBuilder struct {
-	ports   []operator.Output
-	fields  []abi.BoundOutput
-	columns []record.Column
-	rows    []int32 // the host's row of each output row
+	ports  []operator.Output
+	fields []abi.BoundOutput
+	rows   []int32 // the host's row of each output row
 
 	batch     *record.Batch   // BATCH frames: the input
 	keys      []int           // its key columns

@@ -37,7 +37,9 @@ type Operator struct {
 	work   work // under way
 	frame  frameBuilder
 	output outputBuilder
-	round  state.Round
+	// changes is what Apply is given, kept for its memory.
+	changes state.Changes
+	round   state.Round
 }
 
 var _ operator.Operator = (*Operator)(nil)
