@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tidemill/tidemill/connectors"
+	"github.com/tidemill/tidemill/runtime/engine"
 	"github.com/tidemill/tidemill/runtime/record"
 )
 
@@ -110,6 +111,17 @@ func (t *Tap) Open(rows int) {
 	t.rows = rows
 	close(t.opened)
 	t.opened = make(chan struct{})
+}
+
+// Drip gives the source a tap that lets through some more rows of each split with every checkpoint, so that each has something new.
+// What it returns is for engine.Options.
+func (n *Numbers) Drip(rows int) (notify func(engine.Event)) {
+	n.Tap = NewTap(rows)
+	return func(e engine.Event) {
+		if c, ok := e.(engine.Completed); ok {
+			n.Tap.Open(rows * int(c.Manifest.Checkpoint+1))
+		}
+	}
 }
 
 // wait returns when a split that has been read up to row may go on, and how far; the end of the split may always be read.
