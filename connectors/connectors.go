@@ -70,9 +70,10 @@ type Enumerator interface {
 
 // Reader reads one split. One goroutine uses it.
 type Reader interface {
-	// Next appends up to max rows to dst, an empty batch of the source's schema, with Pos filled; it returns early rather than wait
-	// for more once it has a row. It returns io.EOF after the last record, ErrIdle where there is nothing now. Bad records are
-	// added to bad and not to dst; they count as delivered. Next may block on I/O until ctx ends.
+	// Next delivers up to max records: rows are appended to dst, an empty batch of the source's schema, with Pos filled; records that
+	// cannot be decoded go to bad. It returns early rather than wait for more once it has a record. It returns io.EOF, and nothing
+	// else, after the last record, ErrIdle where there is nothing now. Next may block on I/O until ctx ends; what it has delivered
+	// by then it still returns.
 	Next(ctx context.Context, dst *record.Batch, max int, bad *[]BadRecord) error
 	// Position is the position after everything that Next returned.
 	Position() record.Position
