@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -192,6 +193,7 @@ var invalidDescriptions = map[string]string{
 	`requires "simd", which this host`:         `{"abi":1,"requires":["simd"],"entries":[]}`,
 	"no entries":                               `{"abi":1,"entries":[]}`,
 	`entries[0]: name "a b" is not`:            `{"abi":1,"entries":[{"name":"a b","kind":"operator","inputs":[{"name":"in"}]}]}`,
+	`entries[0]: name "a.b" is not`:            `{"abi":1,"entries":[{"name":"a.b","kind":"operator","inputs":[{"name":"in"}]}]}`,
 	`entries[1]: name "a" appears twice`:       `{"abi":1,"entries":[{"name":"a","kind":"operator","inputs":[{"name":"in"}]},{"name":"a"}]}`,
 	`entries[0] (a): unknown kind "function"`:  `{"abi":1,"entries":[{"name":"a","kind":"function"}]}`,
 	"0 input ports, 1 to 16":                   oneEntry(`"inputs":[]`),
@@ -305,6 +307,9 @@ func TestFaultCell(t *testing.T) {
 
 // Fuzz targets: what is accepted can be used without a further check, and refusals are violations.
 
+// word is the rule for names in SPEC.md, said in another way than the code's.
+var word = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,127}$`)
+
 func FuzzParseDescription(f *testing.F) {
 	f.Add([]byte(`{"abi":1,"sdk":{"name":"go","version":"1"},"entries":[{"name":"op","kind":"operator","inputs":[{"name":"in","keyed":true,` +
 		`"columns":[{"name":"n","type":"i64"}]}],"outputs":["a"],"params":[{"name":"p","type":"duration_ms","default":5}]}]}`))
@@ -319,7 +324,7 @@ func FuzzParseDescription(f *testing.F) {
 		}
 		for i := range d.Entries {
 			e := &d.Entries[i]
-			if !isWord(e.Name) || e.Kind != EntryOperator || len(e.Inputs) == 0 || len(e.Inputs) > InputPortsMax {
+			if !word.MatchString(e.Name) || e.Kind != EntryOperator || len(e.Inputs) == 0 || len(e.Inputs) > InputPortsMax {
 				t.Fatalf("accepted %+v", e)
 			}
 			for _, p := range e.Params {

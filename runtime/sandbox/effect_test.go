@@ -638,6 +638,9 @@ func TestStateLargerThanFrames(t *testing.T) {
 	if rows != 300 || small < 5 || len(r.rejected) != 0 {
 		t.Errorf("%d rows, %d small frames, %d rejected", rows, small, len(r.rejected))
 	}
+	if r.state.loads > small+4 { // the first frame halves until it fits, the others begin there
+		t.Errorf("state was loaded %d times for %d frames", r.state.loads, small)
+	}
 	// Where a frame may hold less than one cell, the guest is told to ask.
 	asked := 0
 	p.answer = func(c *fakeCall) {

@@ -31,6 +31,7 @@ type program struct {
 	startErr  error
 	room      int // bytes for the reserved buffer, at least 256 KiB
 	noRoom    bool
+	reserve   uint64 // instead of the buffer's address
 	openErr   error
 }
 
@@ -128,6 +129,9 @@ func (i *fakeInstance) Call(export vm.Export, a, b uint32, fuel int64) (uint64, 
 	case vm.Reserve:
 		if i.program.noRoom {
 			return 0, nil
+		}
+		if i.program.reserve != 0 {
+			return i.program.reserve, nil
 		}
 		return reserveAt, nil
 	case vm.Describe:

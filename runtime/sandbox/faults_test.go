@@ -118,6 +118,22 @@ func TestBadMemory(t *testing.T) {
 	}
 }
 
+// TestBadReserve has buffers that are no place for a frame.
+func TestBadReserve(t *testing.T) {
+	inputs := sampleInputs(t)
+	for name, at := range map[string]uint64{"not aligned": reserveAt + 8, "behind the memory": 0xfffffff0, "no address": 1 << 32, "too near the end": reserveAt + 255<<10} {
+		t.Run(name, func(t *testing.T) {
+			p := samples(func(*fakeCall) {})
+			r := newRig(t, p, inputs, nil)
+			p.reserve = at
+			r.op.dropGuest()
+			if err := r.op.Process(0, sampleBatch(inputs[0].Schema)); err == nil || !strings.Contains(err.Error(), "tidemill_reserve") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
 // TestNoRoom: a guest that has no memory for a frame is at its memory limit.
 func TestNoRoom(t *testing.T) {
 	inputs := sampleInputs(t)
