@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 //	signal NAME FILE                sends a signal to the process whose id is in FILE
 //	flip FILE [OFFSET]              changes one byte of the newest file that matches, in its middle or at an offset
 //	rows GLOB N                     all matching files together have N lines
+//	awaitrows GLOB N                waits until they have at least N lines
 //	fetch FILE PATTERN PATH         reads http://ADDRESS/PATH, where PATTERN finds ADDRESS in FILE (waiting for it)
 func TestScripts(t *testing.T) {
 	root, err := filepath.Abs("../../..")
@@ -45,7 +46,9 @@ func TestScripts(t *testing.T) {
 	}
 	cache := t.TempDir()
 	goEnv := goEnvironment(t)
-	warm(t, filepath.Join(root, "examples/late-flights/delays.wasm"), cache)
+	for _, module := range []string{"late-flights/delays.wasm", "sessions/sessions.wasm"} {
+		warm(t, filepath.Join(root, "examples", module), cache)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -67,7 +70,8 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fails": fails, "json": jsonField, "await": await, "signal": signal, "flip": flip, "rows": rows, "fetch": fetch,
+			"fails": fails, "json": jsonField, "await": await, "signal": signal, "flip": flip, "rows": rows, "awaitrows": awaitRows,
+			"fetch": fetch,
 		},
 	})
 }
@@ -201,18 +205,34 @@ func flip(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(name, content, 0o644))
 }
 
-func rows(ts *testscript.TestScript, _ bool, args []string) {
-	found, err := filepath.Glob(ts.MkAbs(args[0]))
+// lines counts the lines of all files that match. A file that is being taken back is passed over.
+func lines(ts *testscript.TestScript, pattern string) (files, n int) {
+	found, err := filepath.Glob(ts.MkAbs(pattern))
 	ts.Check(err)
-	n := 0
 	for _, name := range found {
 		content, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		ts.Check(err)
 		n += bytes.Count(content, []byte("\n"))
 	}
-	if strconv.Itoa(n) != args[1] {
-		ts.Fatalf("%d files have %d lines, want %s", len(found), n, args[1])
+	return len(found), n
+}
+
+func rows(ts *testscript.TestScript, _ bool, args []string) {
+	if files, n := lines(ts, args[0]); strconv.Itoa(n) != args[1] {
+		ts.Fatalf("%d files have %d lines, want %s", files, n, args[1])
 	}
+}
+
+func awaitRows(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	poll(ts, strings.Join(args, " "), func() bool {
+		_, n := lines(ts, args[0])
+		return n >= want
+	})
 }
 
 func fetch(ts *testscript.TestScript, _ bool, args []string) {
