@@ -43,7 +43,7 @@ func (f *Field) convert(text string) (any, error) {
 		}
 		return v, nil
 	case Float:
-		v, err := strconv.ParseFloat(text, 64)
+		v, err := strconv.ParseFloat(strings.ReplaceAll(text, "_", ""), 64)
 		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 			return nil, errors.New("want a number")
 		}

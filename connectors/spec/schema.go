@@ -87,7 +87,8 @@ func (f *Field) jsonSchema() map[string]any {
 		if f.Max != "" {
 			s["maximum"] = f.bound(f.Max)
 		}
-		return either(s, reference)
+		// 100_000 is text to YAML 1.2, and a number to Parse.
+		return either(s, map[string]any{"type": "string", "pattern": `^[-+]?[0-9]+(_[0-9]+)+$`}, reference)
 	case Bool:
 		return either(map[string]any{"type": "boolean"}, reference)
 	case Duration:
