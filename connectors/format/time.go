@@ -20,7 +20,8 @@ func ParseDate(text []byte) (int32, bool) {
 
 // parseDate returns the days and the number of bytes used.
 func parseDate(b []byte) (days int64, n int, ok bool) {
-	year, at := 0, 4
+	var year int
+	at := 4
 	if len(b) > 0 && (b[0] == '+' || b[0] == '-') {
 		at = 7
 		if len(b) < 7 {

@@ -39,7 +39,7 @@ func (l List) Unwrap() []error {
 
 // Each returns the outermost coded errors of err: where several errors are joined, those of each of them.
 func Each(err error) []*Error {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // Each walks the chain itself, one wrapper at a time
 	case nil:
 		return nil
 	case *Error:

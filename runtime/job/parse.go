@@ -27,7 +27,7 @@ func Read(files vfs.FS, name string, env Environment) (*Job, error) {
 	if err != nil {
 		e := errRead.Errorf("%s cannot be read", name).At("%s", name).Because(err)
 		if errors.Is(err, fs.ErrNotExist) {
-			e.Do("give the path of a job.yaml; `tidemill new` makes one")
+			e = e.Do("give the path of a job.yaml; `tidemill new` makes one")
 		}
 		return nil, e
 	}

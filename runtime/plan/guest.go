@@ -64,7 +64,7 @@ func ReadModule(files vfs.FS, path string) ([]byte, error) {
 func unreadable(path string, err error) error {
 	e := errModule.Errorf("%s cannot be read", path).At("%s", path).Because(err)
 	if errors.Is(err, fs.ErrNotExist) {
-		e.Do("build it with `tidemill build`, or mend the path: it is relative to job.yaml")
+		e = e.Do("build it with `tidemill build`, or mend the path: it is relative to job.yaml")
 	}
 	return e
 }

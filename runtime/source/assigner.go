@@ -139,7 +139,7 @@ func (a *Assigner) discover(ctx context.Context, enumerator connectors.Enumerato
 	splits, done, err := enumerator.Discover(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			return true, nil
+			return true, nil //nolint:nilerr // the job is ending: that is not the source's error
 		}
 		return false, readError(a.cfg.Name, "", err)
 	}

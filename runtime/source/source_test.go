@@ -28,7 +28,6 @@ type script struct {
 	last     bool       // after found there is nothing more
 	reads    map[string][]func(dst *record.Batch, bad *[]connectors.BadRecord) error
 	opened   []string
-	position map[string]record.Position
 }
 
 func (s *script) Schema(context.Context) (*record.Schema, error) { return schema, nil }

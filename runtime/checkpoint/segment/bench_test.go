@@ -43,7 +43,6 @@ func BenchmarkRead(b *testing.B) {
 		list[i] = written{space: testSpaces()[0], key: string(binary.BigEndian.AppendUint64([]byte{1}, uint64(i))), value: value}
 	}
 	content, s := encode(b, testOf(), list)
-	list = nil
 	b.ReportAllocs()
 	b.SetBytes(int64(len(content)))
 	for b.Loop() {

@@ -162,7 +162,7 @@ func decodeSpace(payload []byte) (*state.Space, error) {
 func decodeMeta(payload []byte) (Of, error) {
 	var of Of
 	if err := json.Unmarshal(payload, &of); err != nil {
-		return of, fmt.Errorf("its description cannot be read: %v", err)
+		return of, fmt.Errorf("its description cannot be read: %w", err)
 	}
 	return of, nil
 }

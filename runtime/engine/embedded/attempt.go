@@ -272,13 +272,13 @@ func (a *attempt) do(c checkpoint.Command) error {
 		digest, err := checkpoint.WriteManifest(a.job.store, c.Manifest)
 		if err != nil {
 			a.input(checkpoint.CheckpointFailed{Checkpoint: c.Manifest.Checkpoint, Err: err})
-			return nil
+			return nil //nolint:nilerr // the coordinator fails the job with it
 		}
 		a.input(checkpoint.ManifestDurable{Checkpoint: c.Manifest.Checkpoint, Digest: digest})
 	case checkpoint.Commit:
 		if err := a.publish(c.Committables); err != nil {
 			a.input(checkpoint.CheckpointFailed{Checkpoint: c.Checkpoint, Err: err})
-			return nil
+			return nil //nolint:nilerr // the coordinator fails the job with it
 		}
 		a.input(checkpoint.CommitDone{Checkpoint: c.Checkpoint})
 	case checkpoint.CheckpointComplete:

@@ -143,7 +143,7 @@ func (i *instructionReader) next() Instr {
 		i.u32() // offset
 	case in.Op == OpMemorySize || in.Op == OpMemoryGrow:
 		i.memory(in)
-		i.zero("a memory")
+		i.zeroMemory()
 	case in.Op == OpI32Const:
 		i.signed(32)
 	case in.Op == OpI64Const:
@@ -250,16 +250,16 @@ func (i *instructionReader) prefixed(in *Instr) {
 	case OpMemoryInit:
 		i.memory(*in)
 		in.Imm = i.dataSegment()
-		i.zero("a memory")
+		i.zeroMemory()
 	case OpDataDrop:
 		in.Imm = i.dataSegment()
 	case OpMemoryCopy:
 		i.memory(*in)
-		i.zero("a memory")
-		i.zero("a memory")
+		i.zeroMemory()
+		i.zeroMemory()
 	case OpMemoryFill:
 		i.memory(*in)
-		i.zero("a memory")
+		i.zeroMemory()
 	case OpTableInit:
 		in.Imm = i.index(len(i.m.Elements), "element segment")
 		i.index(len(i.m.Tables), "table")
@@ -287,10 +287,10 @@ func (i *instructionReader) memory(in Instr) {
 }
 
 // zero reads the index of the only memory, which the binary format of version 2.0 writes as one zero byte.
-func (i *instructionReader) zero(what string) {
+func (i *instructionReader) zeroMemory() {
 	at := i.pos
 	if b := i.u8(); b != 0 {
-		i.failAt(at, "the index of %s must be a single zero byte, not %#x", what, b)
+		i.failAt(at, "the index of a memory must be a single zero byte, not %#x", b)
 	}
 }
 

@@ -12,7 +12,7 @@ func (m *Module) FuncNames() []FuncName {
 	var list []FuncName
 	for _, s := range m.Sections {
 		if s.ID == CustomSection && s.Name == "name" {
-			m.readNames(s.Body, &list)
+			_ = m.readNames(s.Body, &list) // what was read before an error counts
 			break // only the first counts
 		}
 	}

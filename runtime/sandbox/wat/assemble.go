@@ -306,7 +306,7 @@ func (a *assembler) initialiser(n node) []byte {
 }
 
 func (a *assembler) elem(args []node) {
-	flags, b := byte(1), []byte{}
+	flags, b := byte(1), []byte(nil)
 	if len(args) > 0 && args[0].isList {
 		flags, b = 0, a.initialiser(args[0])
 		args = args[1:]

@@ -32,7 +32,7 @@ func parse(src string) (node, error) {
 		return node{}, err
 	}
 	if p.space(); p.pos != len(p.src) {
-		return node{}, p.errorf("goes on after the end")
+		return node{}, p.wrong("goes on after the end")
 	}
 	return n, nil
 }
@@ -42,8 +42,8 @@ type parser struct {
 	pos int
 }
 
-func (p *parser) errorf(format string, args ...any) error {
-	return fmt.Errorf("line %d: %s", 1+strings.Count(p.src[:p.pos], "\n"), fmt.Sprintf(format, args...))
+func (p *parser) wrong(what string) error {
+	return fmt.Errorf("line %d: %s", 1+strings.Count(p.src[:p.pos], "\n"), what)
 }
 
 // space skips blanks and comments: from ;; to the end of the line.
@@ -67,7 +67,7 @@ func (p *parser) space() {
 func (p *parser) node() (node, error) {
 	p.space()
 	if p.pos == len(p.src) {
-		return node{}, p.errorf("ends too early")
+		return node{}, p.wrong("ends too early")
 	}
 	switch p.src[p.pos] {
 	case '(':
@@ -85,7 +85,7 @@ func (p *parser) node() (node, error) {
 			n.list = append(n.list, child)
 		}
 	case ')':
-		return node{}, p.errorf("a bracket closes nothing")
+		return node{}, p.wrong("a bracket closes nothing")
 	case '"':
 		return p.quoted()
 	}
@@ -113,7 +113,7 @@ func (p *parser) quoted() (node, error) {
 			}
 			v, err := strconv.ParseUint(rest[:min(2, len(rest))], 16, 8)
 			if err != nil {
-				return node{}, p.errorf("bad escape in a string")
+				return node{}, p.wrong("bad escape in a string")
 			}
 			b.WriteByte(byte(v))
 			p.pos += 2
@@ -121,5 +121,5 @@ func (p *parser) quoted() (node, error) {
 			b.WriteByte(c)
 		}
 	}
-	return node{}, p.errorf("a string does not end")
+	return node{}, p.wrong("a string does not end")
 }

@@ -206,7 +206,7 @@ func (c *specCommand) check(ctx context.Context, sides [2]*specSide, folder, as 
 		wantError := c.Type != "assert_uninstantiable" || c.Text != "out of bounds table access"
 		for _, s := range sides {
 			if _, err := s.instantiate(ctx, b, ""); (err != nil) != wantError {
-				return "", fmt.Errorf("metered %t: error %v, wanted one: %t", s.meter, err, wantError)
+				return "", fmt.Errorf("metered %t: error %w, wanted one: %t", s.meter, err, wantError)
 			}
 		}
 		return "", nil

@@ -116,7 +116,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object {command, ok, result, error} instead of text")
 	root.PersistentFlags().BoolVar(&a.debug, "debug", false, "log more")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
+	root.SetFlagErrorFunc(usage)
 	root.AddCommand(a.runCommand(), a.validateCommand(), a.planCommand(), a.inspectCommand(), a.testCommand(), a.buildCommand(), a.newCommand(), a.checkpointCommand(), a.stateCommand(), a.demoCommand())
 	a.prepare(root)
 	return root

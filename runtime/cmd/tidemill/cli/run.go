@@ -132,7 +132,7 @@ func (a *app) run(file string, o runOptions) (err error) {
 		r := resultOf(made, result)
 		a.result = r
 		if err == nil && !a.json {
-			r.print(a.Stderr, made)
+			r.print(a.Stderr)
 		}
 	}
 	return err
@@ -230,7 +230,7 @@ func damageText(damage []checkpoint.Damage) []string {
 }
 
 // print says how a job ended.
-func (r *runResult) print(w io.Writer, made *plan.Plan) {
+func (r *runResult) print(w io.Writer) {
 	switch r.Outcome {
 	case engine.AlreadyFinished:
 		fmt.Fprintf(w, "%s has finished already: checkpoint %d says so. To run it again, use --fresh and an empty output.\n", r.Job, r.RestoredCheckpoint)

@@ -158,7 +158,7 @@ func (a *app) trialJob(args []string, o testOptions) (*job.Job, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	name := ""
+	var name string
 	switch {
 	case len(args) > 1:
 		name = args[1]
