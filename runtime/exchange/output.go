@@ -10,11 +10,11 @@ type Output struct {
 	turn   int      // Rebalance, Pin: the next receiver
 	pinned bool
 
-	owner  []uint16 // Hash: receiver of each key group
-	key    []byte
-	target []uint16 // of each row of the batch under way
-	count  []int32  // rows for each receiver
-	order  []int32  // rows sorted by receiver
+	owner  []uint16      // Hash: receiver of each key group
+	set    record.KeySet // of the batch under way
+	target []uint16      // receiver of each of its keys
+	count  []int32       // rows for each receiver
+	order  []int32       // rows sorted by receiver
 }
 
 // NewHash returns an output that sends each row to the subtask that owns its key group; queues are those of the receiving
@@ -73,54 +73,43 @@ func (o *Output) Broadcast(it Item) {
 // partition cuts a batch by receiver; one whose rows all go to one receiver is passed on as it is.
 func (o *Output) partition(b *record.Batch) {
 	o.route(b)
-	clear(o.count)
-	for _, t := range o.target {
-		o.count[t+1]++
+	keyOf, target, count := o.set.KeyOf, o.target, o.count
+	clear(count)
+	for _, key := range keyOf {
+		count[target[key]+1]++
 	}
-	for r := range o.queues {
-		if int(o.count[r+1]) == b.Rows {
-			o.queues[r].put(Item{Kind: Batch, Batch: b})
+	for r, q := range o.queues {
+		if int(count[r+1]) == b.Rows {
+			q.put(Item{Kind: Batch, Batch: b})
 			return
 		}
 	}
 	for r := range o.queues { // from counts to the place of each receiver's first row
-		o.count[r+1] += o.count[r]
+		count[r+1] += count[r]
 	}
 	if cap(o.order) < b.Rows {
-		o.order = make([]int32, b.Rows)
+		o.order = make([]int32, max(b.Rows, record.RowsMax))
 	}
-	o.order = o.order[:b.Rows]
-	for row, t := range o.target {
-		o.order[o.count[t]] = int32(row)
-		o.count[t]++
+	order := o.order[:b.Rows]
+	for row, key := range keyOf {
+		t := target[key]
+		order[count[t]] = int32(row)
+		count[t]++
 	}
 	from := int32(0)
 	for r, q := range o.queues {
-		if to := o.count[r]; to > from {
-			q.put(Item{Kind: Batch, Batch: b.Take(o.order[from:to])})
+		if to := count[r]; to > from {
+			q.put(Item{Kind: Batch, Batch: b.Take(order[from:to])})
 			from = to
 		}
 	}
 }
 
-// route finds the receiver of each row.
+// route finds the receiver of each distinct key.
 func (o *Output) route(b *record.Batch) {
-	if cap(o.target) < b.Rows {
-		o.target = make([]uint16, b.Rows)
+	o.set.Build(b, o.keys, 0, b.Rows)
+	o.target = o.target[:0]
+	for _, hash := range o.set.Hash {
+		o.target = append(o.target, o.owner[record.KeyGroup(hash, o.max)])
 	}
-	o.target = o.target[:b.Rows]
-	target, key := o.target, o.key
-	for row := range target {
-		key = record.AppendKey(key[:0], b.Columns, o.keys, row)
-		target[row] = o.owner[o.group(record.HashKey(key))]
-	}
-	o.key = key
-}
-
-// group is record.KeyGroup; without a division where the maximal parallelism is a power of two, as it is by default.
-func (o *Output) group(hash uint64) int {
-	if o.max&(o.max-1) == 0 {
-		return int(hash & uint64(o.max-1))
-	}
-	return record.KeyGroup(hash, o.max)
 }
