@@ -22,12 +22,12 @@ var schema = &record.Schema{Fields: []record.Field{{Name: "at", Type: record.I64
 
 // script is a source whose test says what each read gives.
 type script struct {
-	mu       sync.Mutex
-	bounded  bool
-	found    [][]string // splits by discovery
-	last     bool       // after found there is nothing more
-	reads    map[string][]func(dst *record.Batch, bad *[]connectors.BadRecord) error
-	opened   []string
+	mu      sync.Mutex
+	bounded bool
+	found   [][]string // splits by discovery
+	last    bool       // after found there is nothing more
+	reads   map[string][]func(dst *record.Batch, bad *[]connectors.BadRecord) error
+	opened  []string
 }
 
 func (s *script) Schema(context.Context) (*record.Schema, error) { return schema, nil }

@@ -13,7 +13,7 @@ func (m *Module) FuncNames() []FuncName {
 	for _, s := range m.Sections {
 		if s.ID == CustomSection && s.Name == "name" {
 			_ = m.readNames(s.Body, &list) // what was read before an error counts
-			break // only the first counts
+			break                          // only the first counts
 		}
 	}
 	return list
