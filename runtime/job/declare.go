@@ -117,9 +117,9 @@ var stateObject = &spec.Object{
 var limitsObject = &spec.Object{
 	Fields: []spec.Field{
 		{Name: "memory_bytes_max", Kind: spec.Size, Default: "64MiB", Min: "1MiB", Max: "1GiB", Doc: "Memory of an instance."},
-		{Name: "fuel_base", Kind: spec.Int, Default: "100_000_000", Min: "1", Max: "1_000_000_000_000_000",
+		{Name: "fuel_base", Kind: spec.Int, Default: "100000000", Min: "1", Max: "1000000000000000",
 			Doc: "Fuel of one call, about one unit an executed instruction; fuel_per_item is added for each record or timer."},
-		{Name: "fuel_per_item", Kind: spec.Int, Default: "5_000_000", Min: "1", Max: "1_000_000_000_000", Doc: "Fuel for each record or timer of a call."},
+		{Name: "fuel_per_item", Kind: spec.Int, Default: "5000000", Min: "1", Max: "1000000000000", Doc: "Fuel for each record or timer of a call."},
 		{Name: "traps_per_minute", Kind: spec.Int, Default: "60", Min: "1", Doc: "More traps than this fail the job, whatever on_error says."},
 		{Name: "recycle", Kind: spec.Enum, Enum: []string{"never", "barrier"}, Default: "never",
 			Doc: "barrier gives a fresh instance after every checkpoint, so that replay from one is exact even for a guest that keeps hidden state."},

@@ -38,7 +38,8 @@ func TestMain(m *testing.M) {
 //	flip FILE [OFFSET]              changes one byte of the newest file that matches, in its middle or at an offset
 //	rows GLOB N                     all matching files together have N lines
 //	awaitrows GLOB N                waits until they have at least N lines
-//	fetch FILE PATTERN PATH         reads http://ADDRESS/PATH, where PATTERN finds ADDRESS in FILE (waiting for it)
+//	fetch FILE PATTERN PATH [WANT]  reads http://ADDRESS/PATH into the file fetched, where PATTERN finds ADDRESS in FILE (waiting for
+//	                                it), until it matches WANT
 func TestScripts(t *testing.T) {
 	root, err := filepath.Abs("../../..")
 	if err != nil {
@@ -246,14 +247,17 @@ func fetch(ts *testscript.TestScript, _ bool, args []string) {
 		address = pattern.FindStringSubmatch(string(content))
 		return address != nil
 	})
-	response, err := http.Get("http://" + address[1] + args[2])
-	ts.Check(err)
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	ts.Check(err)
-	if response.StatusCode != http.StatusOK {
-		ts.Fatalf("status %s", response.Status)
-	}
-	fmt.Fprint(ts.Stdout(), string(body))
-	ts.Check(os.WriteFile(ts.MkAbs("fetched"), body, 0o644))
+	want := regexp.MustCompile(strings.Join(args[3:], ""))
+	poll(ts, strings.Join(args[2:], " with "), func() bool {
+		response, err := http.Get("http://" + address[1] + args[2])
+		ts.Check(err)
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		ts.Check(err)
+		if response.StatusCode != http.StatusOK {
+			ts.Fatalf("status %s", response.Status)
+		}
+		ts.Check(os.WriteFile(ts.MkAbs("fetched"), body, 0o644))
+		return want.Match(body)
+	})
 }
