@@ -11,16 +11,30 @@ import (
 
 // million is a keyed count of more keys than memory may hold, beside the same counts in a slice. 0 is no cell.
 type million struct {
-	t       *testing.T
+	t       testing.TB
 	b       state.Backend
 	counts  []int64
 	batch   *record.Batch
 	keys    record.KeySet
 	cells   state.Cells
 	changes state.Changes
-	frozen  state.Frozen
 	done    chan error
 	entries map[int64]int64 // what the last base wrote
+}
+
+func newMillion(t testing.TB, n int, hotBytes int64) *million {
+	b, err := Factory{}.New(state.Options{Dir: t.TempDir(), HotBytesMax: hotBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &million{t: t, b: b, counts: make([]int64, n), changes: state.Changes{Columns: []record.Column{record.NewColumn(record.I64, record.RowsMax)}}}
+	m.batch = record.NewBatch(&record.Schema{Fields: []record.Field{{Name: "k", Type: record.I64}}}, record.RowsMax)
+	m.must(b.Declare([]state.Decl{{Name: "count", Kind: state.Value, Value: []record.Field{{Name: "n", Type: record.I64}}}}, nil))
+	t.Cleanup(func() {
+		m.wait()
+		m.must(b.Close())
+	})
+	return m
 }
 
 // step loads the cells of some keys, compares them with the model, and adds one, or clears every seventh key.
@@ -110,15 +124,8 @@ func TestMillionKeysOverOneMiB(t *testing.T) {
 	if testing.Short() {
 		n = 300_000
 	}
-	b, err := Factory{}.New(state.Options{Dir: t.TempDir(), HotBytesMax: hotBytes})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
-	m := &million{t: t, b: b, counts: make([]int64, n), changes: state.Changes{Columns: []record.Column{record.NewColumn(record.I64, rows)}}}
-	m.batch = record.NewBatch(&record.Schema{Fields: []record.Field{{Name: "k", Type: record.I64}}}, rows)
-	m.must(b.Declare([]state.Decl{{Name: "count", Kind: state.Value, Value: []record.Field{{Name: "n", Type: record.I64}}}}, nil))
-
+	m := newMillion(t, n, hotBytes)
+	b := m.b
 	// Every key once, in random order, then a fifth of them again, at random.
 	r := rand.New(rand.NewPCG(7, 7))
 	order := r.Perm(n)

@@ -72,21 +72,33 @@ func (f *Frozen) Each(units func(cell []byte) uint32, visit func(r Ref, cell []b
 
 // walkChunk visits the cells of chunk c that are not dead.
 func walkChunk(data [][]byte, used [][]uint64, c int, units func([]byte) uint32, visit func(Ref, []byte) error) error {
-	total := uint32(len(data[c]) / Unit)
-	u := uint32(0)
-	if c == 0 {
-		u = reserved
+	for u := nextCell(data, used, c, 0, units); u < chunkLen(data, c); {
+		cell := data[c][u*Unit:]
+		if err := visit(uint32(c)<<chunkShift+u, cell); err != nil {
+			return err
+		}
+		u = nextCell(data, used, c, u+units(cell), units)
 	}
+	return nil
+}
+
+func chunkLen(data [][]byte, c int) uint32 { return uint32(len(data[c]) / Unit) }
+
+// nextCell is the first unit of the first cell of chunk c at or after unit u that is not dead; the chunk's length where there is
+// none.
+func nextCell(data [][]byte, used [][]uint64, c int, u uint32, units func([]byte) uint32) uint32 {
+	if c == 0 {
+		u = max(u, reserved)
+	}
+	total := chunkLen(data, c)
 	for u = nextBit(used[c], u, total, true); u < total; u = nextBit(used[c], u, total, true) {
 		cell := data[c][u*Unit:]
 		if HeaderOf(cell)&Dead == 0 {
-			if err := visit(uint32(c)<<chunkShift+u, cell); err != nil {
-				return err
-			}
+			break
 		}
 		u += units(cell)
 	}
-	return nil
+	return u
 }
 
 // sortRefs sorts by radix, 11 bits a pass: reading the cells in address order costs a fraction of reading them in the order

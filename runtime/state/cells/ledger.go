@@ -185,10 +185,12 @@ func (l *Ledger) Walk(units func(cell []byte) uint32, visit func(r Ref, cell []b
 		l.Drain()
 	}
 	for c := range l.data {
-		walkChunk(l.data, l.used, c, units, func(r Ref, cell []byte) error {
-			visit(r, cell)
-			return nil
-		})
+		for u := nextCell(l.data, l.used, c, 0, units); u < chunkLen(l.data, c); {
+			cell := l.data[c][u*Unit:]
+			size := units(cell)
+			visit(uint32(c)<<chunkShift+u, cell)
+			u = nextCell(l.data, l.used, c, u+size, units)
+		}
 	}
 }
 

@@ -70,37 +70,45 @@ func runRules(t *testing.T, open Opener) {
 			fired: "b 30 "},
 		{rule: "of one per name and tag the time of a deletion does not matter", before: []timer{{set, 0, 30, ""}, {del, 0, 99, ""}}},
 	} {
-		t.Run(c.rule, func(t *testing.T) {
-			names := []state.TimerDecl{{Name: "a"}, {Name: "b", Many: true}, {Name: "c", DropPast: true}}
-			b := open(t, state.Options{})
-			must(t, b.Declare(nil, names))
-			keys := keysOf(1)
-			setTimer(t, b, keys, c.before...)
-			var fired []string
-			var round state.Round
-			for len(fired) < 10 {
-				n, err := b.Due(state.EventTime, 100, 5, &round)
-				must(t, err)
-				if n == 0 {
-					break
+		for _, apart := range []bool{false, true} { // with a checkpoint after each setting
+			t.Run(fmt.Sprintf("%s, apart %v", c.rule, apart), func(t *testing.T) {
+				names := []state.TimerDecl{{Name: "a"}, {Name: "b", Many: true}, {Name: "c", DropPast: true}}
+				b := open(t, state.Options{})
+				must(t, b.Declare(nil, names))
+				keys := keysOf(1)
+				if !apart {
+					setTimer(t, b, keys, c.before...)
 				}
-				if n > 1 {
-					t.Fatalf("a round has %d timers of one key", n)
+				for i := 0; apart && i < len(c.before); i++ {
+					setTimer(t, b, keys, c.before[i])
+					checkpointOf(t, b, false)
 				}
-				first := len(fired) == 0
-				fired = append(fired, fmt.Sprintf("%s %d %s", names[round.Name[0]].Name, round.Time[0], round.Tags))
-				if first { // what a frame changes is applied, then what it fired is taken out
-					must(t, b.ApplyTimers(keys, timerChanges(c.inside...), [2]int64{100, 10}))
+				var fired []string
+				var round state.Round
+				for len(fired) < 10 {
+					n, err := b.Due(state.EventTime, 100, 5, &round)
+					must(t, err)
+					if n == 0 {
+						break
+					}
+					if n > 1 {
+						t.Fatalf("a round has %d timers of one key", n)
+					}
+					first := len(fired) == 0
+					fired = append(fired, fmt.Sprintf("%s %d %s", names[round.Name[0]].Name, round.Time[0], round.Tags))
+					if first { // what a frame changes is applied, then what it fired is taken out
+						must(t, b.ApplyTimers(keys, timerChanges(c.inside...), [2]int64{100, 10}))
+					}
+					must(t, b.Fired(state.EventTime, &round, 0, 1))
 				}
-				must(t, b.Fired(state.EventTime, &round, 0, 1))
-			}
-			if got := strings.Join(fired, ", "); got != c.fired || b.Stats().Timers != c.pending {
-				t.Fatalf("%q fired, %d are left; want %q and %d", got, b.Stats().Timers, c.fired, c.pending)
-			}
-			segment := checkpointOf(t, b, true)
-			if left := restored(t, open, segment); left.Declare(nil, names) != nil || left.Stats().Timers != c.pending || segment.Len() != int(c.pending) {
-				t.Fatalf("%d timers are restored of %v", left.Stats().Timers, slices.Clip(dump(segment)))
-			}
-		})
+				if got := strings.Join(fired, ", "); got != c.fired || b.Stats().Timers != c.pending {
+					t.Fatalf("%q fired, %d are left; want %q and %d", got, b.Stats().Timers, c.fired, c.pending)
+				}
+				segment := checkpointOf(t, b, true)
+				if left := restored(t, open, segment); left.Declare(nil, names) != nil || left.Stats().Timers != c.pending || segment.Len() != int(c.pending) {
+					t.Fatalf("%d timers are restored of %v", left.Stats().Timers, slices.Clip(dump(segment)))
+				}
+			})
+		}
 	}
 }

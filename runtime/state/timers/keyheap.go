@@ -25,16 +25,15 @@ func (h *keyHeap) push(e keyEntry) {
 	s[i] = e
 }
 
-func (h *keyHeap) pop() keyEntry {
+// pop removes the first entry.
+func (h *keyHeap) pop() {
 	s := *h
-	top := s[0]
 	last := len(s) - 1
 	e := s[last]
 	*h = s[:last]
 	if last > 0 {
 		s[:last].sink(0, e)
 	}
-	return top
 }
 
 // sink places e at i or below.

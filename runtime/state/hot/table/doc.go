@@ -5,7 +5,7 @@
 // through freezes, restores and evictions. A Store is what they are put on where memory is not to hold everything; package
 // badgerdb has one. Without a store a table's Beneath is nil, and its cells are all there is.
 //
-// Over a store, a cell in memory always counts more than what the store has, be it older or newer: one that is known to be absent
+// Over a store, a cell in memory always counts, whatever the store has under its key: one that is known to be absent
 // is kept as a cell that says so. A cell may be forgotten (Evict) when no checkpoint to come and none under way needs it.
 //
 // All methods are called by the back-end's goroutine, but for those of Frozen, and of Store where that says so.

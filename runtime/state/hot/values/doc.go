@@ -6,4 +6,6 @@
 //
 // A cell is changed in place where it is not frozen and keeps its size in units; otherwise a new cell takes its place. Over a
 // store a key that is not in memory is brought up by one read, and what the store does not have is remembered as absent.
+//
+// A Table belongs to one goroutine; only what Freeze returns is read by another.
 package values
