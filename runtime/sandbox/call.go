@@ -7,6 +7,7 @@ import (
 	"github.com/tidemill/tidemill/abi"
 	"github.com/tidemill/tidemill/abi/frame"
 	"github.com/tidemill/tidemill/internal/errcode"
+	"github.com/tidemill/tidemill/runtime/sandbox/overlay"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
 )
 
@@ -30,10 +31,10 @@ func (o *Operator) call(items int) (*frame.Answer, *failure, error) {
 	in.Context.Watermark, in.Context.ProcessingTime, in.Context.Seed = o.watermark, o.now, o.nextSeed()
 	o.ctx.Meter.Frames.Add(1)
 
-	var state *frameState
+	var state *overlay.State
 	if o.frame.asked.KeyOf != nil && o.state != nil {
 		state = o.state
-		state.begin(&o.frame.keys, &o.frame.asked)
+		state.Begin(&o.frame.keys, &o.frame.asked)
 	}
 	g.host.begin(o.now, in.Context.Seed, state)
 	buffer, err := g.reserve(o.frame.size)
@@ -49,11 +50,11 @@ func (o *Operator) call(items int) (*frame.Answer, *failure, error) {
 		o.frame.viewAll(&o.work)
 		answer, err = o.decoder.Decode(g.instance.Memory(), uint32(packed>>32), uint32(packed), &o.frame.asked)
 	}
-	if state != nil && state.failed != nil {
-		return nil, nil, state.failed
+	if state != nil && state.Failed() != nil {
+		return nil, nil, state.Failed()
 	}
 	if err == nil && answer != nil && state != nil {
-		err = asError(state.appliedBeyond(answer.Consumed))
+		err = asError(state.Beyond(answer.Consumed))
 	}
 	if err != nil {
 		failed, err := o.fault(err, items)
@@ -136,7 +137,7 @@ func (o *Operator) readLastWords(failed *failure, items int) {
 		}
 	}
 	if words == "" {
-		line, _, _ := bytes.Cut(bytes.TrimSpace(o.guest.host.log.stderr), []byte("\n"))
+		line, _, _ := bytes.Cut(bytes.TrimSpace(o.guest.host.log.Stderr()), []byte("\n"))
 		words = abi.CleanText(line)
 	}
 	if words != "" {

@@ -7,6 +7,7 @@ import (
 	"github.com/tidemill/tidemill/abi/frame"
 	"github.com/tidemill/tidemill/runtime/operator"
 	"github.com/tidemill/tidemill/runtime/record"
+	"github.com/tidemill/tidemill/runtime/sandbox/crossing"
 	"github.com/tidemill/tidemill/runtime/state"
 )
 
@@ -16,7 +17,7 @@ func (o *Operator) takeEffect(w *work, from int, a *frame.Answer) error {
 	o.output.build(o, w, from, a)
 	keys := &o.frame.keys
 	if o.frame.asked.KeyOf != nil && o.state != nil {
-		if err := o.state.flush(); err != nil {
+		if err := o.state.Flush(); err != nil {
 			return err
 		}
 	}
@@ -54,44 +55,9 @@ func (o *Operator) applyState(keys *record.KeySet, c *frame.StateChanges) error 
 	changes := &o.changes
 	changes.Key, changes.Op, changes.Columns = c.Key, c.Op, changes.Columns[:0]
 	for i := range c.Columns {
-		changes.Columns = append(changes.Columns, viewColumn(&c.Columns[i]))
+		changes.Columns = append(changes.Columns, crossing.View(&c.Columns[i]))
 	}
 	return o.ctx.State.Apply(c.State, keys, changes)
-}
-
-// flush hands the changes that state_apply was given to the back-end.
-func (s *frameState) flush() error {
-	if s.appliedBytes == 0 {
-		return nil
-	}
-	for id := range s.applied {
-		if p := &s.applied[id]; len(p.changes.Key) > 0 {
-			if err := s.backend.Apply(id, s.keys, &p.changes); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// appliedBeyond finds a change that state_apply was given to a key that none of the consumed items has: it would take effect
-// although its item has not.
-func (s *frameState) appliedBeyond(consumed int) *abi.Violation {
-	if s.appliedBytes == 0 || consumed == s.asked.Items {
-		return nil
-	}
-	seen := uint32(0)
-	for _, k := range s.asked.KeyOf[:consumed] {
-		seen = max(seen, k+1)
-	}
-	for id := range s.applied {
-		for _, key := range s.applied[id].changes.Key {
-			if key >= seen {
-				return abi.Broken("state_apply was given a change to key %d, the consumed items have %d", key, seen).In("STATE(%d)", id)
-			}
-		}
-	}
-	return nil
 }
 
 // outputBuilder turns output rows into batches of the host. Columns that are passed through come from the host's own batch.
@@ -167,7 +133,7 @@ func (b *outputBuilder) rowsOf(r *frame.OutputRows, low, high, first int) *recor
 	for i := range r.Columns {
 		switch c := &r.Columns[i]; c.Pass {
 		case 0:
-			out.Columns[i] = copyColumn(c, low, high)
+			out.Columns[i] = crossing.Copy(c, low, high)
 		case abi.NodeInput:
 			out.Columns[i] = b.passed(&b.batch.Columns[c.Ref], r.Identity, first+low, first+high)
 		case abi.NodeKey:

@@ -203,7 +203,7 @@ func TestCleaned(t *testing.T) {
 		t.Errorf("under nulls: %v, %q, %b", got.Columns[0].Int(1), got.Columns[2].Values, got.Columns[3].Values)
 	}
 	stored := r.state.cells[0][string(record.AppendKey(nil, sampleBatch(inputs[0].Schema).Columns, []int{1}, 0))]
-	if v := stored.rows[0][0].Int(0); uint64(v) != nan64 {
+	if v := stored.rows[0][0].Int(0); uint64(v) != 0x7ff8000000000000 {
 		t.Errorf("stored %#x", v)
 	}
 }

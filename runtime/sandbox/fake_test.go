@@ -13,6 +13,7 @@ import (
 	"github.com/tidemill/tidemill/abi/frame/frametest"
 	"github.com/tidemill/tidemill/runtime/operator"
 	"github.com/tidemill/tidemill/runtime/record"
+	"github.com/tidemill/tidemill/runtime/sandbox/crossing"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
 )
 
@@ -307,7 +308,7 @@ func column(t record.Type, values ...any) record.Column {
 }
 
 func values(c *record.Column) []any {
-	f := asFrame(c)
+	f := crossing.AsFrame(c)
 	return frametest.Values(&f)
 }
 

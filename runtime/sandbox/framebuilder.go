@@ -7,6 +7,7 @@ import (
 	"github.com/tidemill/tidemill/abi/frame"
 	"github.com/tidemill/tidemill/runtime/operator"
 	"github.com/tidemill/tidemill/runtime/record"
+	"github.com/tidemill/tidemill/runtime/sandbox/crossing"
 	"github.com/tidemill/tidemill/runtime/state"
 )
 
@@ -44,9 +45,9 @@ const rowsAimFirst = 256
 
 func (b *frameBuilder) open(binding *abi.Binding, ctx *operator.Context) {
 	*b = frameBuilder{binding: binding, ctx: ctx, rowsAim: abi.RowsMax, cells: make([]state.Cells, len(binding.States)),
-		prefetch: make([]bool, len(binding.States)), keyColumns: columnsFor(binding.Key)}
+		prefetch: make([]bool, len(binding.States)), keyColumns: crossing.For(binding.Key)}
 	for i := range binding.States {
-		b.cells[i].Columns = columnsFor(binding.States[i].Fields)
+		b.cells[i].Columns = crossing.For(binding.States[i].Fields)
 	}
 	for i := range binding.Inputs {
 		b.anyNeedsKey = b.anyNeedsKey || binding.Inputs[i].NeedsKey
@@ -118,7 +119,7 @@ func (b *frameBuilder) view(w *work) {
 	port := &b.binding.Inputs[w.port]
 	b.read = b.read[:0]
 	for _, i := range port.Columns {
-		b.read = append(b.read, asFrame(&w.batch.Columns[i]))
+		b.read = append(b.read, crossing.AsFrame(&w.batch.Columns[i]))
 	}
 	b.rows = frame.Rows{Columns: b.read}
 	if port.EventTime {
@@ -133,7 +134,7 @@ func (b *frameBuilder) viewAll(w *work) {
 	}
 	if !w.viewedAll {
 		w.viewedAll = true
-		b.all = appendFrames(b.all[:0], w.batch.Columns)
+		b.all = crossing.AppendFrames(b.all[:0], w.batch.Columns)
 		b.itemKey = b.itemKey[:0]
 		for _, i := range b.ctx.Inputs[w.port].Keys {
 			b.itemKey = append(b.itemKey, b.all[i])
@@ -208,7 +209,7 @@ func (b *frameBuilder) buildRows(w *work, from, to int) *failure {
 	if port.NeedsKey {
 		for _, i := range b.ctx.Inputs[w.port].Keys {
 			column := w.batch.Columns[i].Take(b.keys.First)
-			b.keysIn.Columns = append(b.keysIn.Columns, asFrame(&column))
+			b.keysIn.Columns = append(b.keysIn.Columns, crossing.AsFrame(&column))
 		}
 	}
 	b.in.Keys = &b.keysIn
@@ -237,7 +238,7 @@ func (b *frameBuilder) checkKeys(from int) *failure {
 func (b *frameBuilder) buildTimers(w *work, from, to int) error {
 	n, r := to-from, w.round
 	b.keys.Reset(n)
-	resetAll(b.keyColumns)
+	crossing.ResetAll(b.keyColumns)
 	b.domains, b.tagOffsets = b.domains[:0], append(b.tagOffsets[:0], 0)
 	for i := from; i < to; i++ {
 		key := r.Keys.Key(i)
@@ -255,7 +256,7 @@ func (b *frameBuilder) buildTimers(w *work, from, to int) error {
 		Key: b.keys.KeyOf, Name: r.Name[from:to], Domain: b.domains, Time: r.Time[from:to], TagOffsets: b.tagOffsets,
 		Tags: r.Tags[r.TagOff[from]:r.TagOff[to]],
 	}
-	b.itemKey = appendFrames(b.itemKey[:0], b.keyColumns)
+	b.itemKey = crossing.AppendFrames(b.itemKey[:0], b.keyColumns)
 	b.keysIn = frame.Keys{N: b.keys.N, KeyOf: b.keys.KeyOf, Columns: b.keysIn.Columns[:0]}
 	if b.anyNeedsKey {
 		b.keysIn.Columns = append(b.keysIn.Columns, b.itemKey...)
@@ -281,14 +282,14 @@ func (b *frameBuilder) loadState(id int, ask bool) error {
 	if n := len(b.in.States); n < cap(b.in.States) { // keep the columns of the slot's last use
 		in.Columns = b.in.States[:n+1][n].Columns[:0]
 	}
-	in.Columns = appendFrames(in.Columns, cells.Columns)
+	in.Columns = crossing.AppendFrames(in.Columns, cells.Columns)
 	b.in.States = append(b.in.States, in)
 	return nil
 }
 
 func askFor(s *abi.BoundState, keys int, cells *state.Cells) {
 	cells.Status = cells.Status[:0]
-	resetAll(cells.Columns)
+	crossing.ResetAll(cells.Columns)
 	for range keys {
 		cells.Status = append(cells.Status, abi.StatusAsk)
 		if s.Kind == abi.StateValue {

@@ -9,6 +9,7 @@ import (
 	"github.com/tidemill/tidemill/internal/errcode"
 	"github.com/tidemill/tidemill/runtime/operator"
 	"github.com/tidemill/tidemill/runtime/record"
+	"github.com/tidemill/tidemill/runtime/sandbox/guestlog"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
 )
 
@@ -69,7 +70,7 @@ func Inspect(m Module, limits Limits, request abi.OpenRequest) (*Inspection, err
 
 // throwAway makes an instance that sees no data: its clock stands at 0 and its log goes nowhere.
 func throwAway(m *Module, limits *Limits) (*guest, error) {
-	quiet := newGuestLog(slog.New(slog.DiscardHandler), &operator.Meter{}, func() int64 { return 0 }, limits.LogLinesPerSec)
+	quiet := guestlog.New(slog.New(slog.DiscardHandler), &operator.Meter{}, func() int64 { return 0 }, limits.LogLinesPerSec)
 	return newGuest(m, limits, &host{log: quiet})
 }
 

@@ -101,7 +101,7 @@ func (o *Operator) send(w *work, from, to int) (done int, failed *failure, err e
 		return to - from, failed, err
 	}
 	if answer == nil {
-		if w.kind == abi.KindBatch && (o.state == nil || o.state.appliedBytes == 0) {
+		if w.kind == abi.KindBatch && (o.state == nil || !o.state.Pending()) {
 			return to - from, nil, nil
 		}
 		o.nothing.Consumed = to - from

@@ -267,7 +267,6 @@ type ledgerResult struct {
 	rows     []string
 	fired    map[string][]string // by key: across keys timers have no order
 	rejected []string
-	state    []string
 }
 
 // ledgerModel runs the steps row by row, in plain Go.

@@ -8,6 +8,7 @@ import (
 	"sort"
 
 	"github.com/tidemill/tidemill/runtime/record"
+	"github.com/tidemill/tidemill/runtime/sandbox/crossing"
 	"github.com/tidemill/tidemill/runtime/state"
 )
 
@@ -62,7 +63,7 @@ func appendRow(dst, row []record.Column) {
 func (m *modelState) Load(id int, keys *record.KeySet, limit int, dst *state.Cells) error {
 	m.loads++
 	dst.Status, dst.Start = dst.Status[:0], dst.Start[:0]
-	resetAll(dst.Columns)
+	crossing.ResetAll(dst.Columns)
 	isValue := m.states[id].Kind == state.Value
 	if isValue {
 		dst.Start = nil
@@ -176,7 +177,11 @@ func (m *modelState) change(id int, c *modelCell, op uint8, row []record.Column)
 	case kind == state.Value:
 		c.rows = [][]record.Column{row}
 	default:
-		mapKey := string(appendMapKey(nil, row, len(m.states[id].MapKey), 0))
+		var first []int
+		for i := range m.states[id].MapKey {
+			first = append(first, i)
+		}
+		mapKey := string(record.AppendKey(nil, row, first, 0))
 		at, found := slices.BinarySearch(c.keys, mapKey)
 		if found {
 			c.keys, c.rows = slices.Delete(c.keys, at, at+1), slices.Delete(c.rows, at, at+1)

@@ -9,6 +9,9 @@ import (
 	"github.com/tidemill/tidemill/abi/frame"
 	"github.com/tidemill/tidemill/runtime/operator"
 	"github.com/tidemill/tidemill/runtime/record"
+	"github.com/tidemill/tidemill/runtime/sandbox/crossing"
+	"github.com/tidemill/tidemill/runtime/sandbox/guestlog"
+	"github.com/tidemill/tidemill/runtime/sandbox/overlay"
 	"github.com/tidemill/tidemill/runtime/state"
 )
 
@@ -20,8 +23,8 @@ type Operator struct {
 	ctx     *operator.Context
 	request abi.OpenRequest
 	binding *abi.Binding
-	log     *guestLog
-	state   *frameState // nil without keyed state
+	log     *guestlog.Log
+	state   *overlay.State // nil without keyed state
 	decoder frame.Decoder
 	nothing frame.Answer // what a guest that answers 0 has said
 
@@ -59,7 +62,7 @@ func (o *Operator) Open(ctx *operator.Context) error {
 		return fmt.Errorf("operator %s: the binding has %d inputs and %d outputs, the task %d and %d", ctx.Operator,
 			len(o.binding.Inputs), len(o.binding.Outputs), len(ctx.Inputs), len(ctx.Outputs))
 	}
-	o.log = newGuestLog(ctx.Log, ctx.Meter, ctx.Now, o.limits.LogLinesPerSec)
+	o.log = guestlog.New(ctx.Log, ctx.Meter, ctx.Now, o.limits.LogLinesPerSec)
 	o.watermark, o.now = ctx.Watermark, ctx.Now()
 	o.seed = record.HashKey(fmt.Appendf(nil, "%s\x00%s\x00%d", ctx.Job, ctx.Operator, ctx.Subtask))
 	o.decoder = frame.Decoder{
@@ -69,7 +72,7 @@ func (o *Operator) Open(ctx *operator.Context) error {
 		if err := ctx.State.Declare(o.declarations()); err != nil {
 			return err
 		}
-		o.state = newFrameState(ctx.State, o.binding, &o.limits)
+		o.state = overlay.New(ctx.State, o.binding, o.limits.FrameBytesMax)
 	}
 	o.frame.open(o.binding, ctx)
 	o.output.open(o.binding, ctx)
@@ -84,7 +87,7 @@ func (o *Operator) Open(ctx *operator.Context) error {
 func (o *Operator) declarations() ([]state.Decl, []state.TimerDecl) {
 	states := make([]state.Decl, len(o.binding.States))
 	for i, s := range o.binding.States {
-		fields := recordFields(s.Fields)
+		fields := crossing.Fields(s.Fields)
 		states[i] = state.Decl{Name: s.Name, Kind: state.Kind(s.Kind), MapKey: fields[:s.Keys], Value: fields[s.Keys:]}
 	}
 	timers := make([]state.TimerDecl, len(o.binding.Timers))

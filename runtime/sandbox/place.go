@@ -10,6 +10,7 @@ import (
 	"github.com/tidemill/tidemill/abi"
 	"github.com/tidemill/tidemill/runtime/operator"
 	"github.com/tidemill/tidemill/runtime/record"
+	"github.com/tidemill/tidemill/runtime/sandbox/crossing"
 )
 
 // itemPlace says which record or timer an item is: the split and position it came from, and its key.
@@ -46,7 +47,7 @@ func (o *Operator) timerFor(w *work, item int) *operator.Timer {
 		Name: o.binding.Timers[r.Name[item]].Name, Domain: w.domain, Time: r.Time[item],
 		Tag: abi.CleanText(r.Tags[r.TagOff[item]:r.TagOff[item+1]]),
 	}
-	columns := columnsFor(o.binding.Key)
+	columns := crossing.For(o.binding.Key)
 	if err := record.DecodeKey(r.Keys.Key(item), columns); err != nil {
 		t.Key = hex.EncodeToString(r.Keys.Key(item))
 	} else {

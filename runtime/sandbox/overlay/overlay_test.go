@@ -1,4 +1,4 @@
-package sandbox
+package overlay
 
 import (
 	"fmt"
@@ -10,15 +10,17 @@ import (
 	"github.com/tidemill/tidemill/abi/frame"
 	"github.com/tidemill/tidemill/abi/frame/frametest"
 	"github.com/tidemill/tidemill/runtime/record"
+	"github.com/tidemill/tidemill/runtime/sandbox/crossing"
 	"github.com/tidemill/tidemill/runtime/state"
+	"github.com/tidemill/tidemill/runtime/state/memory"
 )
 
-// stateRig is a frameState over one model, and another model that the same changes are applied to at once: reading through the
+// stateRig is a State over one back-end, and another back-end that the same changes are applied to at once: reading through the
 // first must always give what the second holds.
 type stateRig struct {
 	t       *testing.T
-	s       *frameState
-	want    *modelState
+	s       *State
+	want    state.Backend
 	binding *abi.Binding
 	keys    record.KeySet
 	asked   frame.Asked
@@ -34,16 +36,26 @@ var overlayStates = []abi.BoundState{
 
 func newStateRig(t *testing.T) *stateRig {
 	t.Helper()
-	r := &stateRig{t: t, want: &modelState{}, binding: &abi.Binding{States: overlayStates}}
-	base := &modelState{}
-	o := &Operator{binding: r.binding}
-	for _, m := range []*modelState{base, r.want} {
-		if err := m.Declare(o.declarations()); err != nil {
+	r := &stateRig{t: t, binding: &abi.Binding{States: overlayStates}}
+	var backends []state.Backend
+	for range 2 {
+		b, err := memory.Factory{}.New(state.Options{})
+		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { b.Close() })
+		var decls []state.Decl
+		for _, s := range overlayStates {
+			fields := crossing.Fields(s.Fields)
+			decls = append(decls, state.Decl{Name: s.Name, Kind: state.Kind(s.Kind), MapKey: fields[:s.Keys], Value: fields[s.Keys:]})
+		}
+		if err := b.Declare(decls, nil); err != nil {
+			t.Fatal(err)
+		}
+		backends = append(backends, b)
 	}
-	limits := Limits{}.fill()
-	r.s = newFrameState(base, r.binding, &limits)
+	r.want = backends[1]
+	r.s = New(backends[0], r.binding, abi.FrameBytesMax)
 	r.keys.Reset(4)
 	for i := range 3 {
 		r.keys.Add([]byte{byte('a' + i)}, int32(i))
@@ -91,7 +103,7 @@ func (r *stateRig) draw(rng *rand.Rand) frametest.State {
 func (r *stateRig) applyTo(m state.Backend, s *frametest.State) {
 	changes := state.Changes{Key: s.Key, Op: s.Op}
 	for i := range s.Columns {
-		changes.Columns = append(changes.Columns, copyColumn(&s.Columns[i], 0, s.Columns[i].Len))
+		changes.Columns = append(changes.Columns, crossing.Copy(&s.Columns[i], 0, s.Columns[i].Len))
 	}
 	if err := m.Apply(s.State, &r.keys, &changes); err != nil {
 		r.t.Fatal(err)
@@ -101,7 +113,7 @@ func (r *stateRig) applyTo(m state.Backend, s *frametest.State) {
 func (r *stateRig) apply(s frametest.State) {
 	r.t.Helper()
 	a := frametest.Answer{Kind: abi.KindBatch, Sequence: 1, States: []frametest.State{s}}
-	if err := r.s.apply(a.Encode()); err != nil {
+	if err := r.s.Apply(a.Encode()); err != nil {
 		r.t.Fatal(err)
 	}
 	r.applyTo(r.want, &s)
@@ -117,8 +129,8 @@ func (r *stateRig) check() {
 				r.checkEntries(key)
 				continue
 			}
-			want := columnsFor(overlayStates[id].Fields)
-			found, err := r.want.Get(id, 0, r.keys.Key(int(key)), nil, want)
+			want := crossing.For(overlayStates[id].Fields)
+			found, err := r.want.Get(id, r.keys.Hash[key], r.keys.Key(int(key)), nil, want)
 			if err != nil {
 				r.t.Fatal(err)
 			}
@@ -146,7 +158,7 @@ func rowsOf(columns []record.Column) []string {
 func (r *stateRig) get(id, key uint32, mapKey []byte) []string {
 	r.t.Helper()
 	out := make([]byte, 8)
-	n, err := r.s.get(id, key, mapKey, out)
+	n, err := r.s.Get(id, key, mapKey, out)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -154,7 +166,7 @@ func (r *stateRig) get(id, key uint32, mapKey []byte) []string {
 		return nil
 	}
 	out = make([]byte, n)
-	if again, err := r.s.get(id, key, mapKey, out); err != nil || again != n {
+	if again, err := r.s.Get(id, key, mapKey, out); err != nil || again != n {
 		r.t.Fatalf("%d bytes, then %d, %v", n, again, err)
 	}
 	d := &overlayStates[id]
@@ -169,7 +181,7 @@ func blockRows(t *testing.T, block []byte, fields []abi.FieldType) []string {
 	}
 	out := make([]record.Column, len(columns))
 	for i := range columns {
-		out[i] = copyColumn(&columns[i], 0, columns[i].Len)
+		out[i] = crossing.Copy(&columns[i], 0, columns[i].Len)
 	}
 	return rowsOf(out)
 }
@@ -178,12 +190,12 @@ func (r *stateRig) checkMap(key uint32) {
 	r.t.Helper()
 	d := &overlayStates[2]
 	all := r.scan(key, nil, 0)
-	want := columnsFor(d.Fields)
-	scanner, err := r.want.Scan(2, 0, r.keys.Key(int(key)), nil, nil, false)
+	want := crossing.For(d.Fields)
+	scanner, err := r.want.Scan(2, r.keys.Hash[key], r.keys.Key(int(key)), nil, nil, false)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if _, err := scanner.Next(want, 1000); err != nil {
+	if _, err := scanner.Next(want, 5000); err != nil {
 		r.t.Fatal(err)
 	}
 	if !reflect.DeepEqual(all, rowsOf(want)) {
@@ -193,7 +205,7 @@ func (r *stateRig) checkMap(key uint32) {
 		row := []frame.Column{}
 		for c := range d.Keys {
 			one := want[c].Take([]int32{int32(i)})
-			row = append(row, asFrame(&one))
+			row = append(row, crossing.AsFrame(&one))
 		}
 		one := want[2].Take([]int32{int32(i)})
 		if got := r.get(2, key, frametest.Block(1, row)); !reflect.DeepEqual(got, rowsOf([]record.Column{one})) {
@@ -208,8 +220,8 @@ func (r *stateRig) checkEntries(key uint32) {
 	for _, k := range []any{nil, "", "a", "b\x00", "b", "\u00ff"} {
 		for n := -3; n < 3; n++ {
 			encoded := record.AppendKey(nil, []record.Column{column(record.UTF8, k), column(record.I16, n)}, []int{0, 1}, 0)
-			want := columnsFor(overlayStates[2].Fields[2:])
-			found, err := r.want.Get(2, 0, r.keys.Key(int(key)), encoded, want)
+			want := crossing.For(overlayStates[2].Fields[2:])
+			found, err := r.want.Get(2, r.keys.Hash[key], r.keys.Key(int(key)), encoded, want)
 			if err != nil {
 				r.t.Fatal(err)
 			}
@@ -224,7 +236,7 @@ func (r *stateRig) checkEntries(key uint32) {
 // scan reads a map a little at a time, in buffers that are often too small.
 func (r *stateRig) scan(key uint32, bounds []byte, flags uint32) []string {
 	r.t.Helper()
-	h, err := r.s.scanOpen(2, key, bounds, flags)
+	h, err := r.s.ScanOpen(2, key, bounds, flags)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -232,7 +244,7 @@ func (r *stateRig) scan(key uint32, bounds []byte, flags uint32) []string {
 	var rows []string
 	for size := 100; ; {
 		out := make([]byte, size)
-		n, err := r.s.scanNext(h, out)
+		n, err := r.s.ScanNext(h, out)
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -258,7 +270,7 @@ func TestAppliedStateIsRead(t *testing.T) {
 				r.applyTo(r.s.backend, &s)
 				r.applyTo(r.want, &s)
 			}
-			r.s.begin(&r.keys, &r.asked)
+			r.s.Begin(&r.keys, &r.asked)
 			r.check()
 			for range 1 + rng.IntN(8) {
 				r.apply(r.draw(rng))
@@ -266,10 +278,10 @@ func TestAppliedStateIsRead(t *testing.T) {
 				r.checkBounds(rng)
 			}
 			// Flushed, the back-end has it all; a new frame begins with nothing pending.
-			if err := r.s.flush(); err != nil {
+			if err := r.s.Flush(); err != nil {
 				t.Fatal(err)
 			}
-			r.s.begin(&r.keys, &r.asked)
+			r.s.Begin(&r.keys, &r.asked)
 			r.check()
 		})
 	}
@@ -302,12 +314,12 @@ func (r *stateRig) checkBounds(rng *rand.Rand) {
 		}
 		block = frametest.Block(len(bounds), []frame.Column{frametest.Column(abi.UTF8, k...), frametest.Column(abi.I16, n...)})
 	}
-	want := columnsFor(overlayStates[2].Fields)
-	scanner, err := r.want.Scan(2, 0, r.keys.Key(int(key)), low, high, flags&abi.ScanDescending != 0)
+	want := crossing.For(overlayStates[2].Fields)
+	scanner, err := r.want.Scan(2, r.keys.Hash[key], r.keys.Key(int(key)), low, high, flags&abi.ScanDescending != 0)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if _, err := scanner.Next(want, 1000); err != nil {
+	if _, err := scanner.Next(want, 5000); err != nil {
 		r.t.Fatal(err)
 	}
 	if got := r.scan(key, block, flags); !reflect.DeepEqual(got, rowsOf(want)) {
@@ -324,9 +336,9 @@ func TestScanSeesItsOpening(t *testing.T) {
 	}
 	one := entry(abi.OpSet, 1, true)
 	r.applyTo(r.s.backend, &one)
-	r.s.begin(&r.keys, &r.asked)
+	r.s.Begin(&r.keys, &r.asked)
 	r.apply(entry(abi.OpSet, 2, true))
-	h, err := r.s.scanOpen(2, 0, nil, 0)
+	h, err := r.s.ScanOpen(2, 0, nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +346,7 @@ func TestScanSeesItsOpening(t *testing.T) {
 	r.apply(entry(abi.OpClear, 1, false))
 	r.apply(entry(abi.OpSet, 3, true))
 	out := make([]byte, 1000)
-	n, err := r.s.scanNext(h, out)
+	n, err := r.s.ScanNext(h, out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -361,10 +373,10 @@ func TestLongScan(t *testing.T) {
 		stored := set(0, 2000, 2)
 		r.applyTo(r.s.backend, &stored)
 		r.applyTo(r.want, &stored)
-		r.s.begin(&r.keys, &r.asked)
+		r.s.Begin(&r.keys, &r.asked)
 		r.apply(set(500, 2500, 3))
-		want := columnsFor(overlayStates[2].Fields)
-		scanner, err := r.want.Scan(2, 0, r.keys.Key(0), nil, nil, descending != 0)
+		want := crossing.For(overlayStates[2].Fields)
+		scanner, err := r.want.Scan(2, r.keys.Hash[0], r.keys.Key(0), nil, nil, descending != 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -375,4 +387,15 @@ func TestLongScan(t *testing.T) {
 			t.Errorf("descending %d: %d entries, want %d", descending, len(got), want[0].Len)
 		}
 	}
+}
+
+// column builds a column of the host from Go values.
+func column(t record.Type, values ...any) record.Column {
+	c := frametest.Column(abi.Type(t), values...)
+	return crossing.Copy(&c, 0, c.Len)
+}
+
+func values(c *record.Column) []any {
+	f := crossing.AsFrame(c)
+	return frametest.Values(&f)
 }

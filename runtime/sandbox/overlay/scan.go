@@ -1,4 +1,4 @@
-package sandbox
+package overlay
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"github.com/tidemill/tidemill/abi"
 	"github.com/tidemill/tidemill/abi/frame"
 	"github.com/tidemill/tidemill/runtime/record"
+	"github.com/tidemill/tidemill/runtime/sandbox/crossing"
 	"github.com/tidemill/tidemill/runtime/state"
 )
 
@@ -38,7 +39,8 @@ type ownEntry struct {
 // scanChunk is how many entries are fetched at once.
 const scanChunk = 256
 
-func (s *frameState) scanOpen(id, key uint32, bounds []byte, flags uint32) (int32, error) {
+// ScanOpen is state_scan_open.
+func (s *State) ScanOpen(id, key uint32, bounds []byte, flags uint32) (int32, error) {
 	d, err := s.declared(id, key)
 	if err != nil {
 		return 0, err
@@ -58,7 +60,7 @@ func (s *frameState) scanOpen(id, key uint32, bounds []byte, flags uint32) (int3
 	}
 	c := &scan{
 		fields: d.Fields, keys: d.Keys, descending: flags&abi.ScanDescending != 0,
-		chunk: columnsFor(d.Fields), ready: columnsFor(d.Fields), pending: s.applied[id].changes.Columns,
+		chunk: crossing.For(d.Fields), ready: crossing.For(d.Fields), pending: s.applied[id].changes.Columns,
 	}
 	cleared := c.collect(&s.applied[id], key, low, high)
 	if !cleared {
@@ -72,7 +74,7 @@ func (s *frameState) scanOpen(id, key uint32, bounds []byte, flags uint32) (int3
 }
 
 // scanBounds encodes the rows of a bounds block: one a bound present, low first.
-func (s *frameState) scanBounds(d *abi.BoundState, block []byte, flags uint32) (low, high []byte, err error) {
+func (s *State) scanBounds(d *abi.BoundState, block []byte, flags uint32) (low, high []byte, err error) {
 	n := 0
 	for _, f := range []uint32{abi.ScanLow, abi.ScanHigh} {
 		if flags&f != 0 {
@@ -131,19 +133,20 @@ func (c *scan) order(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-func (s *frameState) scanNext(handle int32, out []byte) (int32, error) {
+// ScanNext is state_scan_next.
+func (s *State) ScanNext(handle int32, out []byte) (int32, error) {
 	if handle < 0 || int(handle) >= len(s.scans) {
 		return 0, fmt.Errorf("scan handle %d, the frame has %d", handle, len(s.scans))
 	}
 	c := s.scans[handle]
 	if c.next == c.ready[0].Len {
-		resetAll(c.ready)
+		crossing.ResetAll(c.ready)
 		c.next = 0
 		if err := c.fill(); err != nil {
 			return 0, s.broken(err)
 		}
 	}
-	s.blocks = appendFrames(s.blocks[:0], c.ready)
+	s.blocks = crossing.AppendFrames(s.blocks[:0], c.ready)
 	end := c.ready[0].Len
 	need := frame.BlockBytes(s.blocks, c.next, min(c.next+1, end))
 	if need > len(out) {
@@ -210,7 +213,7 @@ func (c *scan) fetch() error {
 	if c.base == nil || c.chunkNext < c.chunk[0].Len {
 		return nil
 	}
-	resetAll(c.chunk)
+	crossing.ResetAll(c.chunk)
 	c.chunkNext = 0
 	n, err := c.base.Next(c.chunk, scanChunk)
 	if n == 0 {

@@ -1,4 +1,6 @@
-package sandbox
+// Package crossing turns columns of frames into columns of batches and back. The layouts are the same; what a guest wrote is made
+// what the host promises of its own columns: one NaN, and nothing under nulls.
+package crossing
 
 import (
 	"encoding/binary"
@@ -9,21 +11,23 @@ import (
 	"github.com/tidemill/tidemill/runtime/record"
 )
 
-// asFrame views a column of the host as one of a frame; the layouts are the same.
-func asFrame(c *record.Column) frame.Column {
+// AsFrame views a column of the host as one of a frame; the layouts are the same.
+func AsFrame(c *record.Column) frame.Column {
 	return frame.Column{
 		Type: abi.Type(c.Type), Len: c.Len, Nulls: c.Nulls, Validity: c.Validity, Offsets: c.Offsets, Values: c.Values,
 	}
 }
 
-func appendFrames(dst []frame.Column, columns []record.Column) []frame.Column {
+// AppendFrames is AsFrame for several.
+func AppendFrames(dst []frame.Column, columns []record.Column) []frame.Column {
 	for i := range columns {
-		dst = append(dst, asFrame(&columns[i]))
+		dst = append(dst, AsFrame(&columns[i]))
 	}
 	return dst
 }
 
-func recordFields(fields []abi.FieldType) []record.Field {
+// Fields are the fields of a binding as those of a schema.
+func Fields(fields []abi.FieldType) []record.Field {
 	out := make([]record.Field, len(fields))
 	for i, f := range fields {
 		out[i] = record.Field{Name: f.Name, Type: record.Type(f.Type), Nullable: f.Nullable}
@@ -31,8 +35,8 @@ func recordFields(fields []abi.FieldType) []record.Field {
 	return out
 }
 
-// columnsFor returns empty columns of the fields' types.
-func columnsFor(fields []abi.FieldType) []record.Column {
+// For returns empty columns of the fields' types.
+func For(fields []abi.FieldType) []record.Column {
 	out := make([]record.Column, len(fields))
 	for i, f := range fields {
 		out[i] = record.NewColumn(record.Type(f.Type), 0)
@@ -40,18 +44,18 @@ func columnsFor(fields []abi.FieldType) []record.Column {
 	return out
 }
 
-// viewColumn views rows of a guest's column as a column of the host. Where a view would not keep what the host promises of its
+// View views rows of a guest's column as a column of the host. Where a view would not keep what the host promises of its
 // columns (one NaN, nothing under nulls) it is a copy.
-func viewColumn(c *frame.Column) record.Column {
+func View(c *frame.Column) record.Column {
 	if c.Nulls > 0 || c.Type == abi.F32 || c.Type == abi.F64 {
-		return copyColumn(c, 0, c.Len)
+		return Copy(c, 0, c.Len)
 	}
 	return record.Column{Type: record.Type(c.Type), Len: c.Len, Offsets: c.Offsets, Values: c.Values}
 }
 
-// copyColumn takes rows [from, to) out of a guest's memory; from is a multiple of 8. NaNs become one NaN (I10), and values under
+// Copy takes rows [from, to) out of a guest's memory; from is a multiple of 8. NaNs become one NaN (I10), and values under
 // nulls become zero or empty, as record.Column promises.
-func copyColumn(c *frame.Column, from, to int) record.Column {
+func Copy(c *frame.Column, from, to int) record.Column {
 	rows := to - from
 	out := record.Column{Type: record.Type(c.Type), Len: rows}
 	if c.Nulls > 0 {
@@ -130,7 +134,8 @@ func oneNaN(c *record.Column) {
 	}
 }
 
-func resetAll(columns []record.Column) {
+// ResetAll empties columns and keeps their memory.
+func ResetAll(columns []record.Column) {
 	for i := range columns {
 		columns[i].Reset()
 	}

@@ -1,4 +1,7 @@
-package sandbox
+// Package overlay is the keyed state that one frame may see through host functions: the back-end's cells of the frame's keys, with
+// the changes on top that the guest has given state_apply so far. Nothing reaches the back-end before the frame has succeeded
+// (I1); reads see the frame's own writes, and scans see the map as it was when they were opened.
+package overlay
 
 import (
 	"fmt"
@@ -7,12 +10,12 @@ import (
 	"github.com/tidemill/tidemill/abi"
 	"github.com/tidemill/tidemill/abi/frame"
 	"github.com/tidemill/tidemill/runtime/record"
+	"github.com/tidemill/tidemill/runtime/sandbox/crossing"
 	"github.com/tidemill/tidemill/runtime/state"
 )
 
-// frameState is the keyed state that one frame may see through host functions: the back-end's cells of the frame's keys, with the
-// changes on top that the guest has applied so far. Nothing reaches the back-end before the frame has succeeded.
-type frameState struct {
+// State is the state of one frame after another. One goroutine uses it.
+type State struct {
 	backend state.Backend
 	binding *abi.Binding
 	keys    *record.KeySet
@@ -42,19 +45,20 @@ type pending struct {
 	byKey   map[uint32][]int32 // changes of a key, in order
 }
 
-func newFrameState(backend state.Backend, binding *abi.Binding, limits *Limits) *frameState {
-	s := &frameState{backend: backend, binding: binding, applied: make([]pending, len(binding.States))}
+// New returns a State over a back-end. An answer frame given to Apply has frameBytesMax bytes at most.
+func New(backend state.Backend, binding *abi.Binding, frameBytesMax int) *State {
+	s := &State{backend: backend, binding: binding, applied: make([]pending, len(binding.States))}
 	s.decoder = frame.Decoder{
-		Binding: binding, BytesMax: limits.FrameBytesMax, CellBytesMax: abi.CellBytesMax, KeyBytesMax: abi.KeyBytesMax,
+		Binding: binding, BytesMax: frameBytesMax, CellBytesMax: abi.CellBytesMax, KeyBytesMax: abi.KeyBytesMax,
 	}
 	for i := range binding.States {
-		s.values = append(s.values, columnsFor(binding.States[i].Fields[binding.States[i].Keys:]))
+		s.values = append(s.values, crossing.For(binding.States[i].Fields[binding.States[i].Keys:]))
 	}
 	return s
 }
 
-// begin forgets the frame before.
-func (s *frameState) begin(keys *record.KeySet, asked *frame.Asked) {
+// Begin forgets the frame before and takes the keys of the next. Both are borrowed until the next Begin.
+func (s *State) Begin(keys *record.KeySet, asked *frame.Asked) {
 	s.keys, s.asked, s.scans, s.failed = keys, asked, s.scans[:0], nil
 	if s.appliedBytes > 0 {
 		clear(s.applied)
@@ -62,7 +66,7 @@ func (s *frameState) begin(keys *record.KeySet, asked *frame.Asked) {
 	}
 }
 
-func (s *frameState) declared(id, key uint32) (*abi.BoundState, error) {
+func (s *State) declared(id, key uint32) (*abi.BoundState, error) {
 	if uint64(id) >= uint64(len(s.binding.States)) {
 		return nil, fmt.Errorf("state %d of %d", id, len(s.binding.States))
 	}
@@ -72,13 +76,20 @@ func (s *frameState) declared(id, key uint32) (*abi.BoundState, error) {
 	return &s.binding.States[id], nil
 }
 
+// Failed is the error of the back-end that ended the frame's call, if one did: it fails the job and is not the guest's.
+func (s *State) Failed() error { return s.failed }
+
+// Pending says whether the frame has been given changes.
+func (s *State) Pending() bool { return s.appliedBytes > 0 }
+
 // broken keeps an error of the back-end for the operator, and ends the guest's call with it.
-func (s *frameState) broken(err error) error {
+func (s *State) broken(err error) error {
 	s.failed = err
 	return err
 }
 
-func (s *frameState) get(id, key uint32, mapKey, out []byte) (int32, error) {
+// Get is state_get.
+func (s *State) Get(id, key uint32, mapKey, out []byte) (int32, error) {
 	d, err := s.declared(id, key)
 	if err != nil {
 		return 0, err
@@ -93,7 +104,7 @@ func (s *frameState) get(id, key uint32, mapKey, out []byte) (int32, error) {
 		return 0, fmt.Errorf("a map key for the %s state %q", d.Kind, d.Name)
 	}
 	dst := s.values[id]
-	resetAll(dst)
+	crossing.ResetAll(dst)
 	var found bool
 	if d.Kind == abi.StateList {
 		found, err = s.list(int(id), key, dst)
@@ -107,8 +118,8 @@ func (s *frameState) get(id, key uint32, mapKey, out []byte) (int32, error) {
 }
 
 // put writes columns as a rows block where it fits and returns its length.
-func (s *frameState) put(columns []record.Column, out []byte) (int32, error) {
-	s.blocks = appendFrames(s.blocks[:0], columns)
+func (s *State) put(columns []record.Column, out []byte) (int32, error) {
+	s.blocks = crossing.AppendFrames(s.blocks[:0], columns)
 	n := frame.BlockBytes(s.blocks, 0, columns[0].Len)
 	if n > math.MaxInt32 {
 		return 0, fmt.Errorf("a cell of %d bytes cannot be read at once", n)
@@ -120,7 +131,7 @@ func (s *frameState) put(columns []record.Column, out []byte) (int32, error) {
 }
 
 // cell reads a value or a map entry: the last pending change to it, else what the back-end has.
-func (s *frameState) cell(id int, d *abi.BoundState, key uint32, mapKey []byte, dst []record.Column) (bool, error) {
+func (s *State) cell(id int, d *abi.BoundState, key uint32, mapKey []byte, dst []record.Column) (bool, error) {
 	p := &s.applied[id]
 	own := p.byKey[key]
 	for i := len(own) - 1; i >= 0; i-- {
@@ -147,7 +158,7 @@ func (s *frameState) cell(id int, d *abi.BoundState, key uint32, mapKey []byte, 
 }
 
 // list reads all elements: those of the back-end unless the list was cleared, then the pending ones.
-func (s *frameState) list(id int, key uint32, dst []record.Column) (bool, error) {
+func (s *State) list(id int, key uint32, dst []record.Column) (bool, error) {
 	p := &s.applied[id]
 	own := p.byKey[key]
 	from := 0
@@ -174,7 +185,7 @@ func (s *frameState) list(id int, key uint32, dst []record.Column) (bool, error)
 }
 
 // encodeRow encodes the one row of a block of map key columns. The result is valid until the next encoding.
-func (s *frameState) encodeRow(block []byte, d *abi.BoundState) ([]byte, error) {
+func (s *State) encodeRow(block []byte, d *abi.BoundState) ([]byte, error) {
 	columns, err := s.decodeKeys(block, d, 1)
 	if err != nil {
 		return nil, err
@@ -186,14 +197,14 @@ func (s *frameState) encodeRow(block []byte, d *abi.BoundState) ([]byte, error) 
 	return s.encoded, nil
 }
 
-func (s *frameState) decodeKeys(block []byte, d *abi.BoundState, rows int) ([]record.Column, error) {
+func (s *State) decodeKeys(block []byte, d *abi.BoundState, rows int) ([]record.Column, error) {
 	var err error
 	if s.blocks, _, err = frame.DecodeBlock(block, d.Fields[:d.Keys], rows, s.blocks[:0]); err != nil {
 		return nil, err
 	}
 	s.bounds = s.bounds[:0]
 	for i := range s.blocks {
-		s.bounds = append(s.bounds, viewColumn(&s.blocks[i]))
+		s.bounds = append(s.bounds, crossing.View(&s.blocks[i]))
 	}
 	return s.bounds, nil
 }
@@ -211,8 +222,8 @@ var firstColumns = func() (list [abi.ColumnsMax]int) {
 	return list
 }()
 
-// apply takes a frame of STATE sections on top of what was applied before.
-func (s *frameState) apply(data []byte) error {
+// Apply is state_apply: it takes a frame of STATE sections on top of what was applied before.
+func (s *State) Apply(data []byte) error {
 	changes, err := s.decoder.DecodeChanges(data, s.asked)
 	if err != nil {
 		return err
@@ -226,17 +237,17 @@ func (s *frameState) apply(data []byte) error {
 	return nil
 }
 
-func (s *frameState) add(c *frame.StateChanges) {
+func (s *State) add(c *frame.StateChanges) {
 	p, d := &s.applied[c.State], &s.binding.States[c.State]
 	if p.byKey == nil {
 		p.byKey = make(map[uint32][]int32)
-		p.changes.Columns = columnsFor(d.Fields)
+		p.changes.Columns = crossing.For(d.Fields)
 	}
 	base := int32(len(p.changes.Key))
 	p.changes.Key = append(p.changes.Key, c.Key...)
 	p.changes.Op = append(p.changes.Op, c.Op...)
 	for i := range c.Columns {
-		column := copyColumn(&c.Columns[i], 0, c.Columns[i].Len)
+		column := crossing.Copy(&c.Columns[i], 0, c.Columns[i].Len)
 		p.changes.Columns[i].AppendRange(&column, 0, column.Len)
 	}
 	for i, key := range c.Key {
@@ -247,4 +258,39 @@ func (s *frameState) add(c *frame.StateChanges) {
 			p.mapKeys = append(p.mapKeys, string(s.encoded))
 		}
 	}
+}
+
+// Flush hands the changes that state_apply was given to the back-end.
+func (s *State) Flush() error {
+	if s.appliedBytes == 0 {
+		return nil
+	}
+	for id := range s.applied {
+		if p := &s.applied[id]; len(p.changes.Key) > 0 {
+			if err := s.backend.Apply(id, s.keys, &p.changes); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Beyond finds a change that state_apply was given to a key that none of the consumed items has: it would take effect
+// although its item has not.
+func (s *State) Beyond(consumed int) *abi.Violation {
+	if s.appliedBytes == 0 || consumed == s.asked.Items {
+		return nil
+	}
+	seen := uint32(0)
+	for _, k := range s.asked.KeyOf[:consumed] {
+		seen = max(seen, k+1)
+	}
+	for id := range s.applied {
+		for _, key := range s.applied[id].changes.Key {
+			if key >= seen {
+				return abi.Broken("state_apply was given a change to key %d, the consumed items have %d", key, seen).In("STATE(%d)", id)
+			}
+		}
+	}
+	return nil
 }

@@ -1,0 +1,73 @@
+package crossing
+
+import (
+	"math"
+	"reflect"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/tidemill/tidemill/abi"
+	"github.com/tidemill/tidemill/abi/frame/frametest"
+)
+
+// TestCopy takes rows out of drawn columns, with rubbish under their nulls, and compares the values.
+func TestCopy(t *testing.T) {
+	types := []abi.Type{abi.Bool, abi.I8, abi.I16, abi.I32, abi.I64, abi.F32, abi.F64, abi.UTF8, abi.Binary}
+	rapid.Check(t, func(t *rapid.T) {
+		typ := rapid.SampledFrom(types).Draw(t, "type")
+		rows := rapid.IntRange(0, 60).Draw(t, "rows")
+		filled, want := make([]any, rows), make([]any, rows)
+		nulls := 0
+		bitmap := make([]byte, (rows+7)/8)
+		for i := range filled {
+			n := rapid.IntRange(-100, 100).Draw(t, "n")
+			switch typ {
+			case abi.Bool:
+				filled[i] = n > 0
+			case abi.F32, abi.F64:
+				filled[i] = float64(n) / 4
+			case abi.UTF8, abi.Binary:
+				filled[i] = "xyz"[:(n+100)%4]
+			default:
+				filled[i] = n
+			}
+			if want[i] = filled[i]; rapid.IntRange(0, 4).Draw(t, "null") == 0 {
+				want[i] = nil
+				nulls++
+			} else {
+				bitmap[i/8] |= 1 << (i % 8)
+			}
+		}
+		c := frametest.Column(typ, filled...)
+		if nulls > 0 {
+			c.Nulls, c.Validity = nulls, bitmap
+		}
+		from := 8 * rapid.IntRange(0, rows/8).Draw(t, "from")
+		to := rapid.IntRange(from, rows).Draw(t, "to")
+		out := Copy(&c, from, to)
+		f := AsFrame(&out)
+		if got := frametest.Values(&f); len(got) != to-from || (to > from && !reflect.DeepEqual(got, want[from:to])) {
+			t.Fatalf("got %v, want %v", got, want[from:to])
+		}
+		clean := frametest.Column(typ, want[from:to]...)
+		if to > from && typ != abi.Bool && string(out.Values) != string(clean.Values) {
+			t.Fatalf("values %x, want %x: something stands under nulls", out.Values, clean.Values)
+		}
+	})
+}
+
+func TestOneNaN(t *testing.T) {
+	for _, typ := range []abi.Type{abi.F32, abi.F64} {
+		c := frametest.Column(typ, 1.0, math.NaN(), math.Inf(1))
+		w := typ.Width()
+		c.Values[2*w-1] |= 0x80 // negative
+		c.Values[w] = 0x55      // with a payload
+		out := View(&c)
+		clean := frametest.Column(typ, 1.0, math.NaN(), math.Inf(1))
+		clean.Values[w] = 0 // Go's own NaN has a payload of 1
+		if string(out.Values) != string(clean.Values) {
+			t.Errorf("%v: %x, want %x", typ, out.Values, clean.Values)
+		}
+	}
+}
