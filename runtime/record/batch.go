@@ -1,6 +1,9 @@
 package record
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // RowsMax is the greatest number of rows of a batch.
 const RowsMax = 4096
@@ -83,7 +86,11 @@ func (b *Batch) Take(rows []int32) *Batch {
 	for i := range b.Columns {
 		out.Columns[i] = b.Columns[i].Take(rows)
 	}
-	if b.EventTime != nil {
+	switch i := b.eventTimeColumn(); {
+	case b.EventTime == nil:
+	case i >= 0 && len(rows) > 0:
+		out.EventTime = out.Columns[i].Int64s()
+	default:
 		out.EventTime = takeInts(b.EventTime, rows)
 	}
 	if b.Pos != nil {
@@ -97,6 +104,17 @@ func (b *Batch) Take(rows []int32) *Batch {
 	}
 	out.Runs = takeRuns(b.Runs, rows)
 	return out
+}
+
+// eventTimeColumn is the column that EventTime is a view of, as a source makes it, or -1.
+func (b *Batch) eventTimeColumn() int {
+	for i := range b.Columns {
+		c := &b.Columns[i]
+		if c.Type.Width() == 8 && c.Nulls == 0 && b.Rows > 0 && unsafe.SliceData(c.Int64s()) == unsafe.SliceData(b.EventTime) {
+			return i
+		}
+	}
+	return -1
 }
 
 func takeInts(from []int64, rows []int32) []int64 {
