@@ -26,6 +26,7 @@ var layers = []struct {
 var ladder = []struct{ from, to, why string }{
 	{"connectors/...", "connectors/...", "concrete connectors use spec, format and each other's helpers only through their own folders"},
 	{"runtime/operator", "runtime/state", "an operator's context carries its state"},
+	{"runtime/telemetry", "runtime/operator", "a subtask's counters include the meter of its operator"},
 	{"connectors/spec", "connectors", "the registry makes sources and sinks"},
 	{"connectors", "connectors/spec", "the registry declares options"},
 	{"connectors/format", "connectors/spec", "a format declares options"},
