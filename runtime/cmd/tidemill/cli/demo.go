@@ -80,8 +80,8 @@ func (a *app) demo(folder string) (err error) {
 	if err == nil && !a.json {
 		fmt.Fprintf(a.Stdout, "The result is EXACT after a kill -9: %s flights, %s daily rows, %s alerts.\n", view.Count(r.Flights), view.Count(int64(r.Daily)),
 			view.Count(int64(r.Alerts)))
-		fmt.Fprintf(a.Stdout, "Killed once in the middle, gone on from checkpoint %d (%s flights read), %s flights read twice, %d checkpoints in all.\n",
-			r.RestoredCheckpoint, view.Count(r.RestoredRecords), view.Count(r.RecordsReplayed), r.Checkpoints)
+		fmt.Fprintf(a.Stdout, "%s in the middle, gone on from checkpoint %d (%s flights read), %s flights read twice, %d checkpoints in all.\n",
+			several(r.Kills, "kill"), r.RestoredCheckpoint, view.Count(r.RestoredRecords), view.Count(r.RecordsReplayed), r.Checkpoints)
 		fmt.Fprintf(a.Stdout, "At full speed: %s flights/s.\n", view.Count(int64(r.RecordsPerSecond)))
 	}
 	return err
@@ -257,6 +257,7 @@ func (t *teller) tell(done <-chan struct{}) {
 		}
 		select {
 		case <-done:
+			_ = t.send(demo.Message{Snapshot: t.counters.Snapshot()})
 			return
 		case <-ticks.C:
 		}

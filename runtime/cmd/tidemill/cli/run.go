@@ -185,7 +185,7 @@ func (a *app) deploy(p *parts, made *plan.Plan, o runOptions, counters *telemetr
 	go func() {
 		select {
 		case <-a.stop:
-			p.log.Info("stopping: a last checkpoint is taken; a second signal ends the process at once")
+			shown.Stopping()
 			running.Stop()
 		case <-ended:
 		}

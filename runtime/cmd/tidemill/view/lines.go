@@ -15,6 +15,8 @@ import (
 type View interface {
 	// Event tells of something that happened.
 	Event(engine.Event)
+	// Stopping says that the job has been asked to stop.
+	Stopping()
 	// Write shows lines of a log, whole ones.
 	io.Writer
 	// Close returns when nothing will be written any more.
@@ -76,6 +78,13 @@ func (l *Lines) Event(e engine.Event) {
 		defer l.mu.Unlock()
 		fmt.Fprintln(l.out, text)
 	}
+}
+
+// Stopping implements View.
+func (l *Lines) Stopping() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprintln(l.out, "stopping: a last checkpoint is taken; a second signal ends the process at once")
 }
 
 // Write implements View.

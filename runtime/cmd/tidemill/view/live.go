@@ -59,7 +59,7 @@ func (l *Live) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Stopping changes the picture's status.
+// Stopping implements View.
 func (l *Live) Stopping() { l.program.Send(stopping{}) }
 
 // Close implements View.
@@ -99,7 +99,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		m.width = msg.Width
 	case stopping:
-		m.status = "stopping"
+		m.status = "stopping (again to end at once)"
 	case tick:
 		m.board.Update(m.clock.Now(), m.snapshot())
 		return m, m.wait()

@@ -164,8 +164,9 @@ func TestLines(t *testing.T) {
 	}
 	l.Event(engine.Restarting{Err: errors.New("boom"), Restart: 1, Pause: time.Second})
 	fmt.Fprintln(l, "a log line")
+	l.Stopping()
 	l.Close()
-	if got := out.String(); !strings.Contains(got, "FAILED: boom\nrestart 1 in 1.0s\n") || !strings.Contains(got, "a log line\n") {
+	if got := out.String(); !strings.Contains(got, "FAILED: boom\nrestart 1 in 1.0s\n") || !strings.Contains(got, "a log line\nstopping: ") {
 		t.Errorf("lines: %s", got)
 	}
 	silent := NewLines(&out, c, 0, nil)
@@ -184,6 +185,11 @@ func TestLive(t *testing.T) {
 	fmt.Fprint(l, "half a ")
 	fmt.Fprint(l, "line\n")
 	waitFor(t, "the log above the picture", func() bool { return strings.Contains(out.String(), "half a line") })
+	l.Stopping()
+	waitFor(t, "the status", func() bool {
+		c.Advance(redraw)
+		return strings.Contains(out.String(), "flights  stopping")
+	})
 	l.Close()
 	if got := out.String(); !strings.Contains(got, "restart 1 in 1.0s") || !strings.Contains(got, "flights  ran for") {
 		t.Errorf("live view: %q", got)
