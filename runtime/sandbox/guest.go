@@ -61,16 +61,16 @@ func (g *guest) reserve(n int) ([]byte, error) {
 			return nil, &vm.Fault{Kind: vm.Memory, Detail: fmt.Sprintf("no room for a frame of %d bytes", n)}
 		}
 		if at>>32 != 0 || at%abi.BufferAlign != 0 {
-			return nil, &abi.Violation{Part: abi.ExportReserve, Problem: fmt.Sprintf("address %#x is not one of a 16-aligned buffer", at)}
+			return nil, abi.Broken("address %#x is not one of a 16-aligned buffer", at).In(abi.ExportReserve)
 		}
 		if _, ok := g.span(uint32(at), size); !ok {
-			return nil, &abi.Violation{Part: abi.ExportReserve, Problem: fmt.Sprintf("%d bytes at %#x end after the memory", size, at)}
+			return nil, abi.Broken("%d bytes at %#x end after the memory", size, at).In(abi.ExportReserve)
 		}
 		g.buffer, g.size = uint32(at), size
 	}
 	b, ok := g.span(g.buffer, uint32(n))
 	if !ok {
-		return nil, &abi.Violation{Part: abi.ExportReserve, Problem: "the reserved buffer is not in the memory any more"}
+		return nil, abi.Broken("the reserved buffer is not in the memory any more").In(abi.ExportReserve)
 	}
 	return b, nil
 }
@@ -83,11 +83,11 @@ func (g *guest) answer(export vm.Export, part string, a, b uint32) ([]byte, erro
 	}
 	at, n := uint32(packed>>32), uint32(packed)
 	if n > abi.DescriptorBytesMax {
-		return nil, &abi.Violation{Part: part, Problem: fmt.Sprintf("%d bytes, at most %d", n, abi.DescriptorBytesMax)}
+		return nil, abi.Broken("%d bytes, at most %d", n, abi.DescriptorBytesMax).In("%s", part)
 	}
 	data, ok := g.span(at, n)
 	if !ok {
-		return nil, &abi.Violation{Part: part, Problem: fmt.Sprintf("%d bytes at %#x end after the memory", n, at)}
+		return nil, abi.Broken("%d bytes at %#x end after the memory", n, at).In("%s", part)
 	}
 	return append([]byte(nil), data...), nil
 }
@@ -107,7 +107,7 @@ func (g *guest) open(request *abi.OpenRequest) (*abi.Descriptor, *abi.Binding, e
 		return nil, nil, fmt.Errorf("encoding the open request: %w", err)
 	}
 	if len(data) > abi.DescriptorBytesMax {
-		return nil, nil, &abi.Violation{Part: abi.ExportOpen, Problem: fmt.Sprintf("a request of %d bytes, at most %d", len(data), abi.DescriptorBytesMax)}
+		return nil, nil, abi.Broken("a request of %d bytes, at most %d", len(data), abi.DescriptorBytesMax).In(abi.ExportOpen)
 	}
 	buffer, err := g.reserve(len(data))
 	if err != nil {
@@ -130,7 +130,7 @@ func (g *guest) open(request *abi.OpenRequest) (*abi.Descriptor, *abi.Binding, e
 		return nil, nil, err
 	}
 	if _, ok := g.span(binding.FaultCell, abi.FaultCellSize); !ok {
-		return nil, nil, &abi.Violation{Part: "fault_cell", Problem: fmt.Sprintf("address %#x is not in the memory", binding.FaultCell)}
+		return nil, nil, abi.Broken("address %#x is not in the memory", binding.FaultCell).In("fault_cell")
 	}
 	return answer.Descriptor, binding, nil
 }
