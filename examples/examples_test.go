@@ -475,18 +475,33 @@ func TestIdleness(t *testing.T) {
 		t.Errorf("%d sessions, want 2: that of one o'clock is open", n)
 	}
 
-	second := e.startWith(func(commands string) string { return strings.Replace(commands, "run ", "run --metrics :0 ", 1) }, "INTERVAL=20ms")
+	// Twenty checkpoints take twice as long as the rule of the first run.
+	second := e.startWith(func(commands string) string { return strings.Replace(commands, "run ", "run --metrics :0 ", 1) }, "INTERVAL=100ms")
 	e.await("four clicks", func() bool {
 		return strings.Contains(get(t, second.address()), `tidemill_records_in_total{job="idleness",kind="operator",node="sessions",subtask="0"} 4`)
 	})
-	e.await("checkpoints after them", func() bool {
-		found, err := filepath.Glob(filepath.Join(e.dir, "checkpoints/never/chk-*20.manifest"))
-		return err == nil && len(found) > 0
-	})
+	begin := get(t, second.address())
+	e.await("twenty checkpoints after them", func() bool { return completed(t, get(t, second.address()))-completed(t, begin) >= 20 })
 	second.stop(syscall.SIGTERM)
 	if got := e.rows("out/never/*.jsonl"); len(got) > 0 {
 		t.Errorf("sessions are over although the watermark is held: %s", got)
 	}
+}
+
+var completions = regexp.MustCompile(`(?m)^tidemill_checkpoints_completed_total\{.*\} (\d+)$`)
+
+// completed is how many checkpoints the metrics count.
+func completed(t *testing.T, metrics string) int {
+	t.Helper()
+	m := completions.FindStringSubmatch(metrics)
+	if m == nil {
+		t.Fatalf("no checkpoints are counted in\n%s", metrics)
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 var serving = regexp.MustCompile(`serving metrics.* address=(127\.0\.0\.1:\d+)`)
