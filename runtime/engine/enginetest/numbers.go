@@ -48,12 +48,22 @@ var _ connectors.Source = (*Numbers)(nil)
 
 // At is a record by its place.
 func (n *Numbers) At(split, row int) Number {
-	r := rand.New(rand.NewPCG(n.Seed, uint64(split)<<32|uint64(row)))
-	at := int64(row+1) * n.Step
-	if n.Disorder > 0 {
-		at -= r.Int64N(n.Disorder + 1)
+	random := func(which, below uint64) int64 {
+		return int64(mix(mix(n.Seed<<40^uint64(split)<<32^uint64(row))+which) % below)
 	}
-	return Number{Key: n.FirstKey + r.Int64N(int64(n.Keys)), Value: r.Int64N(1000), At: at}
+	return Number{
+		Key:   n.FirstKey + random(1, uint64(n.Keys)),
+		Value: random(2, 1000),
+		At:    int64(row+1)*n.Step - random(3, uint64(n.Disorder)+1),
+	}
+}
+
+// mix is the finalizer of SplitMix64: numbers next to each other become numbers that look random.
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }
 
 // Schema implements connectors.Source.
