@@ -409,7 +409,9 @@ func TestDeadLetters(t *testing.T) {
 		if o["line"] == 3.0 {
 			comparePage(t, o)
 		}
-		for _, cause := range []string{"a quote is open at the end of the line", `column at: "2026-03-01T25:00:00Z" is no timestamp`, "a click without a page"} {
+		for _, cause := range []string{
+			"a quote is open at the end of the line", `column at: "2026-03-01T25:00:00Z" is no timestamp`, "a click without a page",
+		} {
 			if strings.Contains(o["error"].(string), cause) {
 				letters[cause] = o
 			}
@@ -476,7 +478,9 @@ func TestIdleness(t *testing.T) {
 	}
 
 	// Twenty checkpoints take twice as long as the rule of the first run.
-	second := e.startWith(func(commands string) string { return strings.Replace(commands, "run ", "run --metrics :0 ", 1) }, "INTERVAL=100ms")
+	second := e.startWith(func(commands string) string {
+		return strings.Replace(commands, "run ", "run --metrics :0 ", 1)
+	}, "INTERVAL=100ms")
 	e.await("four clicks", func() bool {
 		return strings.Contains(get(t, second.address()), `tidemill_records_in_total{job="idleness",kind="operator",node="sessions",subtask="0"} 4`)
 	})
