@@ -120,7 +120,7 @@ func TestFolding(t *testing.T) {
 // been executed than was charged.
 func TestEveryPathIsPaid(t *testing.T) {
 	for seed := range uint64(100) {
-		text := wat.Random(seed, true)
+		text := wat.Random(rand.New(rand.NewPCG(seed, 2)).IntN, true)
 		rewriteText(t, text, func(i uint32, r *rewriter) {
 			w := newWalker(r)
 			rng := rand.New(rand.NewPCG(seed, uint64(i)))
@@ -330,7 +330,7 @@ func TestDeepCallGraph(t *testing.T) {
 
 func FuzzRewrite(f *testing.F) {
 	for seed := range uint64(5) {
-		f.Add(wat.Must(wat.Random(seed, true)))
+		f.Add(wat.Must(wat.Random(rand.New(rand.NewPCG(seed, 2)).IntN, true)))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := wasm.Decode(b)

@@ -2,13 +2,12 @@ package wat
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 )
 
 type program struct {
 	strings.Builder
-	r      *rand.Rand
+	intN   func(n int) int
 	labels int
 	left   int // statements to write in this function
 	bulk   bool
@@ -17,10 +16,10 @@ type program struct {
 const functionsOfProgram = 5
 
 // Random writes a random program: nested blocks, loops, arms, switches, calls and recursion, and bulk operations where wanted. It
-// exports "run", (i32) -> i32. Every loop turn and every call counts down a global, so each program ends. The same seed gives the
-// same program.
-func Random(seed uint64, bulk bool) string {
-	p := &program{r: rand.New(rand.NewPCG(seed, 2)), bulk: bulk}
+// exports "run", (i32) -> i32. Every loop turn and every call counts down a global, so each program ends. intN(n) is a random number
+// below n; the same numbers give the same program.
+func Random(intN func(n int) int, bulk bool) string {
+	p := &program{intN: intN, bulk: bulk}
 	p.WriteString("(module (memory 1) (table 5 funcref) (type $f (func (param i32) (result i32)))\n(global $turns (mut i32) (i32.const 400))\n")
 	p.WriteString("(elem (i32.const 0) $f0 $f1 $f2 $f3 $f4)\n")
 	p.WriteString(`(func (export "run") (param i32) (result i32) local.get 0 call $f0)` + "\n")
@@ -28,7 +27,7 @@ func Random(seed uint64, bulk bool) string {
 		fmt.Fprintf(p, "(func $f%d (type $f) (local $x i32)\n", n)
 		p.WriteString("local.get 0 i32.const 40503 i32.mul i32.const 7 i32.add local.set 1\n")
 		p.countdown(0)
-		p.labels, p.left = 1, p.r.IntN(40)
+		p.labels, p.left = 1, p.intN(40)
 		p.block()
 		p.WriteString("local.get 1)\n")
 	}
@@ -43,7 +42,7 @@ func (p *program) countdown(depth int) {
 }
 
 func (p *program) block() {
-	for n := p.r.IntN(6); n >= 0 && p.left > 0; n-- {
+	for n := p.intN(6); n >= 0 && p.left > 0; n-- {
 		p.left--
 		p.statement()
 	}
@@ -51,15 +50,15 @@ func (p *program) block() {
 
 // condition pushes a bit of x.
 func (p *program) condition() {
-	fmt.Fprintf(p, "local.get 1 i32.const %d i32.shr_u i32.const 1 i32.and\n", p.r.IntN(16))
+	fmt.Fprintf(p, "local.get 1 i32.const %d i32.shr_u i32.const 1 i32.and\n", p.intN(16))
 }
 
 func (p *program) step() {
-	fmt.Fprintf(p, "local.get 1 i32.const 1103515245 i32.mul i32.const %d i32.add local.set 1\n", p.r.IntN(1000))
+	fmt.Fprintf(p, "local.get 1 i32.const 1103515245 i32.mul i32.const %d i32.add local.set 1\n", p.intN(1000))
 }
 
 // target is a label that takes no value: any but the function's.
-func (p *program) target() (int, bool) { return p.r.IntN(max(p.labels-1, 1)), p.labels > 1 }
+func (p *program) target() (int, bool) { return p.intN(max(p.labels-1, 1)), p.labels > 1 }
 
 func (p *program) nested(opener string) {
 	p.WriteString(opener + "\n")
@@ -76,9 +75,9 @@ func (p *program) end() {
 }
 
 func (p *program) statement() {
-	switch kind := p.r.IntN(14); kind {
+	switch kind := p.intN(14); kind {
 	case 0, 1:
-		for range p.r.IntN(60) + 1 {
+		for range p.intN(60) + 1 {
 			p.step()
 		}
 	case 2:
@@ -110,16 +109,16 @@ func (p *program) statement() {
 	case 9:
 		if p.labels > 1 {
 			fmt.Fprintf(p, "local.get 1 i32.const 5 i32.shr_u i32.const 7 i32.and br_table")
-			for range p.r.IntN(6) + 1 {
+			for range p.intN(6) + 1 {
 				l, _ := p.target()
 				fmt.Fprintf(p, " %d", l)
 			}
 			p.WriteString("\n")
 		}
 	case 10:
-		fmt.Fprintf(p, "local.get 1 call $f%d local.set 1\n", p.r.IntN(functionsOfProgram))
+		fmt.Fprintf(p, "local.get 1 call $f%d local.set 1\n", p.intN(functionsOfProgram))
 	case 11:
-		fmt.Fprintf(p, "local.get 1 local.get 1 i32.const %d i32.and call_indirect (type $f) local.set 1\n", p.r.IntN(4))
+		fmt.Fprintf(p, "local.get 1 local.get 1 i32.const %d i32.and call_indirect (type $f) local.set 1\n", p.intN(4))
 	case 13: // left from within only
 		p.nested("block")
 		p.nested("loop")
@@ -129,12 +128,12 @@ func (p *program) statement() {
 		p.WriteString("unreachable\n")
 		p.end()
 	case 12:
-		switch choice := p.r.IntN(4); {
+		switch choice := p.intN(4); {
 		case choice < 2 && !p.bulk:
 		case choice == 0:
-			fmt.Fprintf(p, "i32.const 0 i32.const %d i32.const %d memory.copy\n", p.r.IntN(30000), p.r.IntN(30000))
+			fmt.Fprintf(p, "i32.const 0 i32.const %d i32.const %d memory.copy\n", p.intN(30000), p.intN(30000))
 		case choice == 1:
-			fmt.Fprintf(p, "i32.const 5 local.get 1 i32.const %d memory.fill\n", p.r.IntN(3000))
+			fmt.Fprintf(p, "i32.const 5 local.get 1 i32.const %d memory.fill\n", p.intN(3000))
 		case choice == 2:
 			p.condition()
 			p.WriteString("if local.get 1 return end\n")

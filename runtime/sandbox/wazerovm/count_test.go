@@ -2,6 +2,7 @@ package wazerovm
 
 import (
 	"context"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -149,7 +150,7 @@ func TestChargesCoverWhatRuns(t *testing.T) {
 	for n := range programs {
 		seed := uint64(n)
 		bulk := n%2 == 0 // pays by length, which the counter does not
-		text := wat.Random(seed, bulk)
+		text := wat.Random(rand.New(rand.NewPCG(seed, 2)).IntN, bulk)
 		binary := wat.Must(text)
 		m, err := wasm.Decode(binary)
 		if err != nil {

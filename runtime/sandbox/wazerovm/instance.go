@@ -60,14 +60,19 @@ func (c *compiled) Instantiate(ctx context.Context, host vm.Host, config vm.Conf
 			Do("run fewer instances, or raise the limit of address space (ulimit -v)")
 	}
 	i := &instance{host: host, memory: memory, ledger: ledger{slice: sliceFirst, min: sliceMin, max: sliceMax}}
-	allocator := experimental.MemoryAllocatorFunc(func(uint64, uint64) experimental.LinearMemory { return memory })
-	i.ctx = instanceContext{Context: experimental.WithMemoryAllocator(ctx, allocator), i: i}
+	i.ctx = instanceContext{Context: withMemory(ctx, memory), i: i}
 	i.ledger.begin(config.StartFuel, 0)
 	if err := i.start(c); err != nil {
 		i.Close()
 		return nil, err
 	}
 	return i, nil
+}
+
+// withMemory makes wazero use a memory for the instance that it makes with the context.
+func withMemory(ctx context.Context, m *linearMemory) context.Context {
+	return experimental.WithMemoryAllocator(ctx,
+		experimental.MemoryAllocatorFunc(func(uint64, uint64) experimental.LinearMemory { return m }))
 }
 
 // start runs the start function and _initialize.
