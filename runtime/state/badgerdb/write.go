@@ -17,7 +17,7 @@ type batch struct {
 	slab []byte
 }
 
-// copyOf returns a piece of slab of length n.
+// take returns a piece of memory of length n.
 func (b *batch) take(n int) []byte {
 	if len(b.slab) < n {
 		b.slab = make([]byte, max(n, slabBytes))
