@@ -104,7 +104,7 @@ func (e *numbersEnumerator) Discover(context.Context) ([]connectors.Split, bool,
 func (e *numbersEnumerator) Snapshot() ([]byte, error) { return json.Marshal(e.given) }
 func (e *numbersEnumerator) Close() error              { return nil }
 
-// Tap lets rows of a Numbers through, up to a number in each split. Safe for concurrent use.
+// Tap lets rows of a source through, up to a number in each split. Safe for concurrent use.
 type Tap struct {
 	mu     sync.Mutex
 	rows   int
@@ -123,19 +123,30 @@ func (t *Tap) Open(rows int) {
 	t.opened = make(chan struct{})
 }
 
-// Drip gives the source a tap that lets through some more rows of each split with every checkpoint, so that each has something new.
-// What it returns is for engine.Options.
-func (n *Numbers) Drip(rows int) (notify func(engine.Event)) {
-	n.Tap = NewTap(rows)
+// Drip returns a listener for engine.Options that lets through some more rows of each split with every checkpoint that has all
+// that were let through before: so each of them has something new.
+func (t *Tap) Drip(more int) func(engine.Event) {
 	return func(e engine.Event) {
-		if c, ok := e.(engine.Completed); ok {
-			n.Tap.Open(rows * int(c.Manifest.Checkpoint+1))
+		c, ok := e.(engine.Completed)
+		if !ok {
+			return
+		}
+		t.mu.Lock()
+		rows := t.rows
+		t.mu.Unlock()
+		for _, split := range c.Manifest.Splits {
+			if !split.Position.Done && split.Position.Records < int64(rows) {
+				return
+			}
+		}
+		if len(c.Manifest.Splits) > 0 {
+			t.Open(rows + more)
 		}
 	}
 }
 
-// wait returns when a split that has been read up to row may go on, and how far; the end of the split may always be read.
-func (t *Tap) wait(ctx context.Context, row, end int) (int, error) {
+// Wait returns when a split of end rows that has been read up to row may go on, and how far; its end may always be read.
+func (t *Tap) Wait(ctx context.Context, row, end int) (int, error) {
 	for {
 		t.mu.Lock()
 		rows, opened := t.rows, t.opened
@@ -178,7 +189,7 @@ func (r *numbersReader) Next(ctx context.Context, dst *record.Batch, most int, b
 	free := r.source.Rows
 	if r.source.Tap != nil {
 		var err error
-		if free, err = r.source.Tap.wait(ctx, int(r.pos.Offset), r.source.Rows); err != nil {
+		if free, err = r.source.Tap.Wait(ctx, int(r.pos.Offset), r.source.Rows); err != nil {
 			return err
 		}
 	}

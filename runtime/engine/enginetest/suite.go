@@ -307,7 +307,7 @@ func testFailpoints(t *testing.T, s suite) {
 			continue // windows of the file sink
 		}
 		for hit := 1; hit <= 4; hit++ {
-			n := &Numbers{Seed: uint64(i), Splits: 2, Rows: 2000, Keys: 30, Step: 10, Disorder: 200}
+			n := &Numbers{Seed: uint64(i), Splits: 2, Rows: 2000, Keys: 30, Step: 10, Disorder: 200, Tap: NewTap(100)}
 			out, files := NewLedger(), vfs.NewMem()
 			ctx, cancel := context.WithCancel(t.Context())
 			reached := make(chan struct{})
@@ -315,7 +315,7 @@ func testFailpoints(t *testing.T, s suite) {
 				cancel()
 				close(reached)
 			})
-			j, err := s.newEngine(files).Deploy(ctx, slow(SumsPlan(n, out, 2)), engine.Options{Notify: n.Drip(100)})
+			j, err := s.newEngine(files).Deploy(ctx, slow(SumsPlan(n, out, 2)), engine.Options{Notify: n.Tap.Drip(100)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -919,10 +919,10 @@ func testProcessingTime(t *testing.T, s suite) {
 // on from its last checkpoint when there is room again.
 func testFullDisk(t *testing.T, s suite) {
 	for at := 1; ; at++ {
-		n := &Numbers{Seed: 11, Splits: 2, Rows: 300, Keys: 5, Step: 20, Disorder: 100}
+		n := &Numbers{Seed: 11, Splits: 2, Rows: 300, Keys: 5, Step: 20, Disorder: 100, Tap: NewTap(100)}
 		out, faulty := NewLedger(), faultfs.Wrap(vfs.NewMem())
 		faulty.FailAt(at, syscall.ENOSPC, faultfs.Writes...)
-		err := deployAndWait(t, s.newEngine(faulty), slow(SumsPlan(n, out, 2)), n.Drip(100))
+		err := deployAndWait(t, s.newEngine(faulty), slow(SumsPlan(n, out, 2)), n.Tap.Drip(100))
 		if !faulty.Fired() {
 			if at < 20 || err != nil {
 				t.Errorf("%d operations, %v", at, err)
@@ -958,11 +958,11 @@ func deployAndWait(t *testing.T, e engine.Engine, p *plan.Plan, notify func(engi
 // testPowerLoss stops all files at each operation that changes something, loses a random part of what was not synced, and goes on.
 func testPowerLoss(t *testing.T, s suite) {
 	for at := 1; ; at++ {
-		n := &Numbers{Seed: 12, Splits: 2, Rows: 300, Keys: 5, Step: 20, Disorder: 100}
+		n := &Numbers{Seed: 12, Splits: 2, Rows: 300, Keys: 5, Step: 20, Disorder: 100, Tap: NewTap(100)}
 		files := vfs.NewMem()
 		out, faulty := NewLedger(), faultfs.Wrap(files)
 		faulty.FailFrom(at, errors.New("no power"), faultfs.Changes...)
-		err := deployAndWait(t, s.newEngine(faulty), slow(SumsPlan(n, out, 2)), n.Drip(100))
+		err := deployAndWait(t, s.newEngine(faulty), slow(SumsPlan(n, out, 2)), n.Tap.Drip(100))
 		if !faulty.Fired() {
 			if at < 20 || err != nil {
 				t.Errorf("%d operations, %v", at, err)
