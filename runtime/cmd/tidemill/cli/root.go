@@ -116,8 +116,9 @@ func (a *app) root() *cobra.Command {
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object {command, ok, result, error} instead of text")
 	root.PersistentFlags().BoolVar(&a.debug, "debug", false, "log more")
-	root.SetFlagErrorFunc(usage)
-	root.AddCommand(a.runCommand(), a.validateCommand(), a.planCommand(), a.inspectCommand(), a.testCommand(), a.buildCommand(), a.newCommand(), a.checkpointCommand(), a.stateCommand(), a.demoCommand())
+	root.SetFlagErrorFunc(a.usage)
+	root.AddCommand(a.runCommand(), a.validateCommand(), a.planCommand(), a.inspectCommand(), a.testCommand(), a.buildCommand(),
+		a.newCommand(), a.checkpointCommand(), a.stateCommand(), a.demoCommand())
 	a.prepare(root)
 	return root
 }
@@ -130,7 +131,7 @@ func (a *app) prepare(c *cobra.Command) {
 	if args := c.Args; args != nil {
 		c.Args = func(c *cobra.Command, given []string) error {
 			if err := args(c, given); err != nil {
-				return usage(c, err)
+				return a.usage(c, err)
 			}
 			return nil
 		}
@@ -146,14 +147,19 @@ func (a *app) prepare(c *cobra.Command) {
 		return
 	}
 	c.PreRun = func(c *cobra.Command, _ []string) {
-		a.command = strings.TrimPrefix(c.CommandPath(), "tidemill ")
+		a.command = verb(c)
 		if a.debug {
 			a.level.Set(slog.LevelDebug)
 		}
 	}
 }
 
-func usage(c *cobra.Command, err error) error {
+// verb is a command's name without the program's: "checkpoint ls".
+func verb(c *cobra.Command) string { return strings.TrimPrefix(c.CommandPath(), "tidemill ") }
+
+// usage codes a mistake in flags or arguments.
+func (a *app) usage(c *cobra.Command, err error) error {
+	a.command = verb(c)
 	return errUsage.Errorf("%v", err).At("%s", c.CommandPath()).Do("usage: %s; `%s --help` explains", c.UseLine(), c.CommandPath())
 }
 
