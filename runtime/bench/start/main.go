@@ -26,7 +26,15 @@ func main() {
 	write := flag.Bool("write", false, "append the results")
 	notes := flag.String("notes", "", "what to say about the machine in the results")
 	kill := flag.Bool("kill", false, "P7 in place of P8")
+	profile := flag.String("profile", "", "write a CPU profile of five starts from the cache on disk there, and stop")
 	flag.Parse()
+	if *profile != "" {
+		if err := profileStarts(*profile); err != nil {
+			fmt.Fprintln(os.Stderr, "start:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(*pairs, *write, *kill, *notes, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "start:", err)
 		os.Exit(1)

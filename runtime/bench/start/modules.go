@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"time"
 
 	"github.com/tidemill/tidemill/abi"
@@ -166,6 +167,38 @@ func first(ctx context.Context, cache *modcache.Cache, binary []byte) (units int
 		}
 	}
 	return 1, s.output, s.op.Close()
+}
+
+// profileStarts writes a CPU profile of five starts from the cache on disk.
+func profileStarts(file string) error {
+	ctx := context.Background()
+	root, err := measure.Root()
+	if err != nil {
+		return err
+	}
+	binary, err := os.ReadFile(filepath.Join(root, "examples", "late-flights", "delays.wasm"))
+	if err != nil {
+		return err
+	}
+	folder, err := os.MkdirTemp("", "start")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	if _, err := phases(ctx, folder, binary); err != nil { // fills the cache
+		return err
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return err
+	}
+	defer pprof.StopCPUProfile()
+	_, err = phases(ctx, folder, binary)
+	return err
 }
 
 // phases says what the parts of a start from disk take: medians of five.
