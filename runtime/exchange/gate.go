@@ -87,7 +87,6 @@ type Queue struct {
 	waited  bool // the sender found it full
 
 	rows, bytes atomic.Int64 // written under the mutex
-	peakRows    int64
 }
 
 // Add makes the queue of one sender to an input port. All queues are added before the first Next.
@@ -102,9 +101,8 @@ func (q *Queue) put(it Item) {
 	g.mu.Lock()
 	q.items = append(q.items, it)
 	if it.Kind == Batch {
-		rows := q.rows.Add(int64(it.Batch.Rows))
+		q.rows.Add(int64(it.Batch.Rows))
 		q.bytes.Add(batchBytes(it.Batch))
-		q.peakRows = max(q.peakRows, rows)
 	}
 	g.mu.Unlock()
 	g.signal.Wake()
@@ -130,17 +128,6 @@ func (g *Gate) Rows() int64 {
 	n := int64(0)
 	for _, q := range g.queues {
 		n += q.rows.Load()
-	}
-	return n
-}
-
-// PeakRows is the greatest number of rows that any queue has held. Safe for concurrent use.
-func (g *Gate) PeakRows() int64 {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	n := int64(0)
-	for _, q := range g.queues {
-		n = max(n, q.peakRows)
 	}
 	return n
 }

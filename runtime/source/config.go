@@ -1,7 +1,6 @@
 package source
 
 import (
-	"log/slog"
 	"time"
 
 	"github.com/tidemill/tidemill/connectors"
@@ -24,7 +23,6 @@ type Config struct {
 	DiscoveryInterval time.Duration // time between two discoveries of an unbounded source; 0: only at the start
 
 	Clock   clock.Clock
-	Log     *slog.Logger
 	Metrics *telemetry.Node
 }
 
