@@ -65,7 +65,7 @@ func (a *app) demo(folder string) (err error) {
 	d := &demo.Demo{
 		Example: demo.Example{
 			Files: lateflights.Files(), Flights: lateflights.Flights, Expected: lateflights.Expected(),
-			Sinks: []string{"daily", "alerts", "late", "bad"},
+			Sinks: []string{"daily", "alerts", "late", "bad"}, Env: map[string]string{"FLIGHTS": ""}, // the job's own, whatever the user has
 		},
 		Dir: folder, Command: workerCommand, Stderr: shown, Snapshot: func(s *telemetry.Snapshot) { last.Store(s) },
 		Say: func(format string, args ...any) {
