@@ -66,11 +66,23 @@ type Context struct {
 	Now func() int64
 	// Emit hands rows to an output port. It takes ownership and never blocks.
 	Emit func(port int, b *record.Batch)
+	// Room returns when those who receive what was emitted have room for more, or with an error when the task is to end; nil where
+	// they always have.
+	Room func() error
 	// Reject treats one bad item by the job's policy: nil means that it was skipped or dead-lettered and the operator goes on
 	// with the rest; an error fails the job and is returned as it is.
 	Reject func(*Rejection) error
 	Log    *slog.Logger
 	Meter  *Meter
+}
+
+// WaitForRoom is for an operator that may emit much in one call, between its rounds of timers or parts of a batch, so that what
+// queues before its receivers stays bounded (I8). Nothing else happens to the operator meanwhile.
+func (c *Context) WaitForRoom() error {
+	if c.Room == nil {
+		return nil
+	}
+	return c.Room()
 }
 
 // Rejection is one item that an operator could not take.

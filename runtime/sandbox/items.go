@@ -44,6 +44,11 @@ func (o *Operator) run(w *work) error {
 		failures = 0
 	)
 	for next < w.n {
+		if next > 0 {
+			if err := o.ctx.WaitForRoom(); err != nil {
+				return err
+			}
+		}
 		if next == bad {
 			if err := o.reject(w, bad, &why); err != nil {
 				return err

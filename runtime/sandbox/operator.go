@@ -197,6 +197,11 @@ func (o *Operator) fire(domain state.Domain, upTo int64) error {
 			return ErrRounds.Errorf("timer %q fired in more than %d rounds of one advance", o.binding.Timers[o.round.Name[0]].Name, rounds).
 				At("%s", o.place()).Do("a timer that sets itself for a time already reached never ends")
 		}
+		if rounds > 0 {
+			if err := o.ctx.WaitForRoom(); err != nil {
+				return err
+			}
+		}
 		o.work = work{kind: abi.KindTimers, domain: domain, round: &o.round, n: n}
 		if err := o.run(&o.work); err != nil {
 			return err

@@ -72,7 +72,7 @@ func (l *link) context() *operator.Context {
 		Job: cfg.Job, Operator: l.node.Name, Subtask: cfg.Subtask, Parallelism: cfg.Parallelism, MaxParallelism: cfg.MaxParallelism,
 		Inputs: o.Inputs, Key: o.Key, Outputs: o.Outputs, Params: o.Params, State: o.State, Watermark: l.watermark,
 		Now:  func() int64 { return l.task.now },
-		Emit: l.emit, Reject: l.reject,
+		Emit: l.emit, Room: l.task.waitForRoom, Reject: l.reject,
 		Log:   cfg.Log.With(slog.String("operator", l.node.Name), slog.Int("subtask", cfg.Subtask)),
 		Meter: &l.metrics.Meter,
 	}

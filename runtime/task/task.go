@@ -27,8 +27,9 @@ type Task struct {
 	mu       sync.Mutex
 	commands []exchange.Barrier
 
-	now     int64 // processing time, us; never goes back
-	statsAt int64 // when state was last measured
+	ctx     context.Context // of Run
+	now     int64           // processing time, us; never goes back
+	statsAt int64           // when state was last measured
 	idle    bool
 	failure error // of a node that a call under way has fed
 	current *link // whose code runs, for a panic's place
@@ -74,6 +75,7 @@ func (t *Task) Run(ctx context.Context) (err error) {
 			err = t.panicked(r)
 		}
 	}()
+	t.ctx = ctx
 	t.refreshTime()
 	for _, l := range t.links {
 		t.current = l
@@ -162,11 +164,9 @@ func (t *Task) step(ctx context.Context) (bool, error) {
 	if t.last {
 		return false, nil
 	}
-	for _, o := range t.outputs {
-		if o.Full() {
-			t.links[len(t.links)-1].metrics.Stalled.Add(1)
-			return false, nil
-		}
+	if t.stalled() {
+		t.links[len(t.links)-1].metrics.Stalled.Add(1)
+		return false, nil
 	}
 	if fired, err := t.tick(); fired || err != nil {
 		return true, err
@@ -176,6 +176,29 @@ func (t *Task) step(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	return true, t.take(ctx, it)
+}
+
+// stalled says that a receiver has no credit; the signal is woken when it has.
+func (t *Task) stalled() bool {
+	for _, o := range t.outputs {
+		if o.Full() {
+			return true
+		}
+	}
+	return false
+}
+
+// waitForRoom sleeps, in the middle of a call of an operator, until all receivers have credit.
+func (t *Task) waitForRoom() error {
+	for t.stalled() {
+		t.links[len(t.links)-1].metrics.Stalled.Add(1)
+		select {
+		case <-t.cfg.Signal.C():
+		case <-t.ctx.Done():
+			return t.ctx.Err()
+		}
+	}
+	return nil
 }
 
 func (t *Task) command() (exchange.Barrier, bool) {
@@ -317,10 +340,8 @@ func (t *Task) due() (at time.Time, any bool) {
 	if t.last {
 		return time.Time{}, false
 	}
-	for _, o := range t.outputs {
-		if o.Full() {
-			return time.Time{}, false
-		}
+	if t.stalled() {
+		return time.Time{}, false
 	}
 	if t.source != nil {
 		at, any = t.source.Due()

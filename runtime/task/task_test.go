@@ -459,6 +459,46 @@ func TestStalled(t *testing.T) {
 	}
 }
 
+// An operator that emits much in one call waits for room in between: the queue holds its limit and one part at most.
+func TestRoom(t *testing.T) {
+	const parts = 20
+	a, b := &tracer{name: "a"}, &tracer{name: "b"}
+	a.on = map[string]func(*tracer, int64) error{"advance": func(o *tracer, _ int64) error {
+		for range parts {
+			o.ctx.Emit(1, rows(make([]int64, record.RowsMax)...))
+			if err := o.ctx.WaitForRoom(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+	r := newRig(t, []*tracer{a, b}, nil)
+	stop := r.run()
+	r.both(mark(1))
+	r.expect(r.opened("a advance 1")...)
+	received := 0
+	for end := time.Now().Add(5 * time.Second); received < parts && time.Now().Before(end); time.Sleep(50 * time.Microsecond) {
+		if n := r.out.Rows(); n > exchange.QueueRowsMax {
+			t.Fatalf("%d rows are queued", n)
+		}
+		if _, ok := r.out.Next(); ok {
+			received++
+		}
+	}
+	if received != parts {
+		t.Errorf("%d parts arrived", received)
+	}
+	r.expect("b advance 1")
+	r.both(mark(2))
+	r.expect("a advance 2")
+	for end := time.Now().Add(5 * time.Second); r.out.Rows() < exchange.QueueRowsMax && time.Now().Before(end); {
+		time.Sleep(50 * time.Microsecond)
+	}
+	if err := stop(); err != nil { // in the middle of the call
+		t.Error(err)
+	}
+}
+
 func reject(cause error) map[string]func(*tracer, int64) error {
 	return map[string]func(*tracer, int64) error{"process": func(o *tracer, _ int64) error {
 		return o.ctx.Reject(&operator.Rejection{Cause: cause, Row: o.row(4)})

@@ -162,5 +162,8 @@ func (s *Sums) Advance(w int64) error {
 			return err
 		}
 		s.ctx.Emit(0, out)
+		if err := s.ctx.WaitForRoom(); err != nil {
+			return err
+		}
 	}
 }
