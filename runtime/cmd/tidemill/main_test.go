@@ -108,7 +108,7 @@ func warm(t *testing.T, module, cache string) {
 }
 
 // waitMax bounds the wait for something that another process does.
-const waitMax = 60 * time.Second
+const waitMax = 2 * time.Minute
 
 func poll(ts *testscript.TestScript, what string, done func() bool) {
 	for start := time.Now(); !done(); time.Sleep(5 * time.Millisecond) {
