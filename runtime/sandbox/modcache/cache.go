@@ -9,11 +9,20 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
+	"github.com/tidemill/tidemill/internal/errcode"
 	"github.com/tidemill/tidemill/runtime/sandbox/meter"
 	"github.com/tidemill/tidemill/runtime/sandbox/profile"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
 )
+
+// compileTimeMax is the time that a module may take to compile. Ordinary ones take 0.3 to 0.4 s a MB; some steps of a compiler are
+// not linear, and a module made for it can keep one busy for hours.
+const compileTimeMax = 5 * time.Minute
+
+// ErrSlow is about the module, or about a machine that is overloaded.
+var ErrSlow = errcode.New("TM-SANDBOX-016", errcode.Invalid, "the module takes too long to compile")
 
 // Options configure a Cache.
 type Options struct {
@@ -45,6 +54,7 @@ type Cache struct {
 	folder string // of verdicts and metered bytes, empty for none
 	limits profile.Limits
 	warn   func(error)
+	most   time.Duration // for a compilation
 
 	mu      sync.Mutex
 	modules map[Digest]*pending
@@ -54,13 +64,14 @@ type Cache struct {
 // pending is one module under way or done.
 type pending struct {
 	done   chan struct{}
+	late   <-chan struct{} // closed when the compilation has taken too long, or has ended
 	module *Module
 	err    error
 }
 
 // New makes a cache. newEngine makes its engine, which may keep compiled code in the folder it is given (empty for none).
 func New(newEngine func(folder string) vm.Engine, o Options) *Cache {
-	c := &Cache{limits: o.Limits, warn: o.Warn, modules: map[Digest]*pending{}}
+	c := &Cache{limits: o.Limits, warn: o.Warn, most: compileTimeMax, modules: map[Digest]*pending{}}
 	if c.warn == nil {
 		c.warn = func(error) {}
 	}
@@ -90,33 +101,56 @@ func usable(folder string) error {
 
 // Load returns the module of these bytes, which must not change meanwhile. Loads of the same bytes share one compilation, or one
 // refusal, which is an *errcode.Error. Refusals are not kept: they are cheap, and whoever uploads rubbish should not fill memory.
+// A compilation goes on when the load that began it is cancelled; others may wait for it.
 func (c *Cache) Load(ctx context.Context, original []byte) (*Module, error) {
 	digest := Digest(sha256.Sum256(original))
-	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
-		return nil, errors.New("the module cache is closed")
-	}
-	l, known := c.modules[digest]
-	if !known {
-		l = &pending{done: make(chan struct{})}
-		c.modules[digest] = l
-	}
-	c.mu.Unlock()
-	if !known {
-		// Not with the caller's context: others may wait for the same module.
-		l.module, l.err = c.make(context.WithoutCancel(ctx), digest, original)
-		if l.err != nil {
-			c.forget(digest)
-		}
-		close(l.done)
+	p, err := c.join(ctx, digest, original)
+	if err != nil {
+		return nil, err
 	}
 	select {
-	case <-l.done:
-		return l.module, l.err
+	case <-p.done:
+	case <-p.late:
 	case <-ctx.Done():
-		return nil, ctx.Err()
 	}
+	select { // a module that is there counts, whatever else has ended
+	case <-p.done:
+		return p.module, p.err
+	default:
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return nil, c.slow() // the engine gives up between two functions; it is in the middle of one
+}
+
+// join finds the compilation of a module, or begins it.
+func (c *Cache) join(ctx context.Context, digest Digest, original []byte) (*pending, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, errors.New("the module cache is closed")
+	}
+	if p, known := c.modules[digest]; known {
+		return p, nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.most)
+	p := &pending{done: make(chan struct{}), late: ctx.Done()}
+	c.modules[digest] = p
+	go func() {
+		defer cancel()
+		p.module, p.err = c.make(ctx, digest, original)
+		if p.err != nil {
+			c.forget(digest)
+		}
+		close(p.done)
+	}()
+	return p, nil
+}
+
+func (c *Cache) slow() error {
+	return ErrSlow.Errorf("the module is not compiled after %v", c.most).
+		Do("try again when the machine is less busy; else a function of the module is too large: split it")
 }
 
 func (c *Cache) forget(digest Digest) {
@@ -139,6 +173,9 @@ func (c *Cache) make(ctx context.Context, digest Digest, original []byte) (*Modu
 		e.MemoryBytesMin = uint64(m.Memories[0].Min) * profile.PageBytes
 	}
 	compiled, err := c.engine.Compile(ctx, e.metered)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, c.slow()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -3,12 +3,15 @@ package modcache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tidemill/tidemill/internal/errcode"
 	"github.com/tidemill/tidemill/runtime/sandbox/profile"
@@ -121,6 +124,36 @@ func TestACancelledLoadHarmsNoOther(t *testing.T) {
 	}
 	if second := load(t, c, wat.Must(guest)); first != nil && second != first || e.compiled.Load() != 1 {
 		t.Errorf("%d compilations", e.compiled.Load())
+	}
+}
+
+// TestSlowCompilation has an engine that gives up when it is told to, and one that does not hear.
+func TestSlowCompilation(t *testing.T) {
+	binary := wat.Must(guest)
+	e := &countingEngine{err: fmt.Errorf("stopped: %w", context.DeadlineExceeded)}
+	if _, err := newCache(e, "", nil).Load(context.Background(), binary); !errcode.Is(err, ErrSlow) {
+		t.Errorf("error %v", err)
+	}
+	e = &countingEngine{gate: make(chan struct{})}
+	c := newCache(e, "", nil)
+	c.most = time.Millisecond
+	for range 2 {
+		if _, err := c.Load(context.Background(), binary); !errcode.Is(err, ErrSlow) {
+			t.Errorf("error %v", err)
+		}
+	}
+	close(e.gate)
+	for deadline := time.Now().Add(10 * time.Second); ; { // the module is there in the end
+		if _, err := c.Load(context.Background(), binary); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the module is not there after its compilation")
+		}
+		runtime.Gosched()
+	}
+	if n := e.compiled.Load(); n != 1 {
+		t.Errorf("%d compilations", n)
 	}
 }
 

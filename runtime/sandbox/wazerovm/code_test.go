@@ -2,6 +2,7 @@ package wazerovm
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -141,6 +142,18 @@ func TestTypeErrorsHaveAPlace(t *testing.T) {
 	}
 	if files := kept(t, folder); len(files) != 0 {
 		t.Errorf("an invalid module is kept: %q", files)
+	}
+}
+
+// TestCompilationStops has a module of many functions and a context that has ended.
+func TestCompilationStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	code := metered(t, guestText("", work, workProcess))
+	for _, folder := range []string{"", t.TempDir()} {
+		if _, err := New(folder, func(err error) { t.Error(err) }).Compile(ctx, code); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
 	}
 }
 
