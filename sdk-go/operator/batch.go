@@ -107,12 +107,13 @@ type batchOutCore[C any] struct {
 	name    string
 	id      int
 	layout  *row.Columns
+	pass    passing
 	writing *row.Writing
 	batches []emitted[C]
 }
 
 func (c *batchOutCore[C]) Declare(s *engine.Slot, d engine.Declaration) (err error) {
-	c.slot, c.name = s, d.Name
+	c.slot, c.name, c.pass.options = s, d.Name, d.Options
 	c.layout, err = row.ColumnsOf(reflect.TypeFor[C]())
 	c.id = s.AddOutput(c)
 	return err
@@ -121,7 +122,7 @@ func (c *batchOutCore[C]) Declare(s *engine.Slot, d engine.Declaration) (err err
 func (c *batchOutCore[C]) Name() string { return c.name }
 
 func (c *batchOutCore[C]) Bind(s *engine.Slot) (bind abi.BindOutput, err error) {
-	c.writing, err = c.layout.Output(s.Request.Inputs[0].Schema, s.Request.Key)
+	c.writing, err = c.pass.bind(s, c.name, c.layout)
 	if err != nil {
 		return bind, err
 	}
@@ -141,6 +142,9 @@ func (c *batchOutCore[C]) Reset() {
 func (c *batchOutCore[C]) Sections() int { return len(c.batches) }
 
 func (c *batchOutCore[C]) Flush(b *frame.Builder, _ int) {
+	if len(c.batches) > 0 {
+		c.pass.check(c.slot, c.name)
+	}
 	for i := range c.batches {
 		e := &c.batches[i]
 		columns := len(c.writing.Schema)

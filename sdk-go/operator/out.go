@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"errors"
 	"reflect"
 	"unsafe"
 
@@ -17,32 +18,34 @@ type Out[R any] struct{ core outCore[R] }
 // Emit emits a row. Its byte slices are copied. Rows of a port keep the order in which they were emitted.
 func (o *Out[R]) Emit(row R) {
 	c := &o.core
-	if c.n == len(c.rows) {
+	n := c.n
+	if uint(n) >= uint(len(c.rows)) {
 		c.grow()
 	}
-	c.rows[c.n] = row
-	c.items[c.n] = c.slot.Cursor.Item
+	c.rows[n] = row
+	c.items[n] = c.slot.Cursor.Item
+	c.n = n + 1
 	c.slot.Cursor.Bytes += c.bytes
-	if c.variable {
-		c.slot.Cursor.Bytes += c.layout.Own(&c.slot.Arena, unsafe.Pointer(&c.rows[c.n]))
+	if c.texts {
+		c.text(n)
 	}
-	c.n++
 }
 
 // rowBytes is what an emitted row takes besides its columns: the item it belongs to, and event time and position in the host.
 const rowBytes = 4 + 16
 
 type outCore[R any] struct {
-	slot     *engine.Slot
-	name     string
-	id       int
-	layout   *row.Layout
-	writing  *row.Writing
-	bytes    int // of a row in an answer, at most, without its texts
-	variable bool
-	rows     []R // rows[:n] were emitted since Reset
-	items    []uint32
-	n        int
+	slot    *engine.Slot
+	name    string
+	id      int
+	layout  *row.Layout
+	pass    passing
+	writing *row.Writing
+	bytes   int  // of a row in an answer, at most, without its texts
+	texts   bool // rows have strings or byte slices
+	rows    []R  // rows[:n] were emitted since Reset
+	items   []uint32
+	n       int
 }
 
 func (c *outCore[R]) Declare(s *engine.Slot, d engine.Declaration) error {
@@ -50,7 +53,8 @@ func (c *outCore[R]) Declare(s *engine.Slot, d engine.Declaration) error {
 	if err != nil {
 		return err
 	}
-	c.slot, c.name, c.layout, c.variable, c.bytes = s, d.Name, layout, layout.Variable(), layout.Bytes+rowBytes
+	c.slot, c.name, c.layout, c.texts, c.bytes = s, d.Name, layout, layout.HasTexts(), layout.Bytes+rowBytes
+	c.pass.options = d.Options
 	c.id = s.AddOutput(c)
 	return nil
 }
@@ -58,7 +62,7 @@ func (c *outCore[R]) Declare(s *engine.Slot, d engine.Declaration) error {
 func (c *outCore[R]) Name() string { return c.name }
 
 func (c *outCore[R]) Bind(s *engine.Slot) (abi.BindOutput, error) {
-	writing, err := c.layout.Output(s.Request.Inputs[0].Schema, s.Request.Key)
+	writing, err := c.pass.bind(s, c.name, c.layout)
 	if err != nil {
 		return abi.BindOutput{}, err
 	}
@@ -70,6 +74,15 @@ func (c *outCore[R]) Bind(s *engine.Slot) (abi.BindOutput, error) {
 		}
 	}
 	return bind, nil
+}
+
+// text accounts for the texts of an emitted row, and copies its byte slices.
+func (c *outCore[R]) text(n int) {
+	row := unsafe.Pointer(&c.rows[n])
+	c.slot.Cursor.Bytes += c.layout.TextBytes(row)
+	if c.layout.HasSlices() {
+		c.layout.Own(&c.slot.Arena, row)
+	}
 }
 
 const rowsMin = 64
@@ -88,6 +101,7 @@ func (c *outCore[R]) Flush(b *frame.Builder, done int) {
 	if c.n == 0 {
 		return
 	}
+	c.pass.check(c.slot, c.name)
 	columns := len(c.writing.Schema)
 	head := b.Open(abi.SectionBatch, c.id, abi.BatchSize, columns)
 	b.PutU32(head, uint32(c.n))
@@ -113,4 +127,36 @@ func (c *outCore[R]) identity(done int) bool {
 		}
 	}
 	return true
+}
+
+// passing is what an output port takes over from its input.
+type passing struct {
+	options map[string]string // of the port's tag
+	input   int               // the port whose columns are passed through; -1 where none are
+}
+
+// bind resolves the columns of an output port.
+func (p *passing) bind(s *engine.Slot, port string, layout interface {
+	Output(input, key []abi.Field) (*row.Writing, error)
+	FromInput() bool
+}) (writing *row.Writing, err error) {
+	p.input = -1
+	var schema []abi.Field
+	if layout.FromInput() {
+		if p.input, err = s.Source(p.options); err != nil {
+			return nil, errors.New("port " + port + ": " + err.Error())
+		}
+		schema = s.Request.Inputs[p.input].Schema
+	}
+	if writing, err = layout.Output(schema, s.Request.Key); err != nil {
+		return nil, errors.New("port " + port + ": " + err.Error())
+	}
+	return writing, nil
+}
+
+// check panics where rows of another kind of item were emitted than those that have the columns.
+func (p *passing) check(s *engine.Slot, port string) {
+	if p.input >= 0 && (s.Frame.Kind != abi.KindBatch || s.Frame.Port != p.input) {
+		panic("port " + port + " passes columns of input " + s.Request.Inputs[p.input].Port + " through: only rows of it can be emitted there")
+	}
 }

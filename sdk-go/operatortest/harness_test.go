@@ -440,3 +440,154 @@ func TestAnOperatorThatIsWrongIsRefused(t *testing.T) {
 		}()
 	}
 }
+
+// pairing joins two ports of different rows by their key.
+type pairing struct {
+	operator.Base
+	Orders   operator.In[struct{ Amount int64 }]
+	Payments operator.In[struct {
+		Paid int64
+		At   operator.Timestamp `tm:",event_time"`
+	}]
+	Both operator.Out[struct {
+		Customer     operator.FromKey
+		Amount, Paid int64
+		When         operator.Timestamp `tm:"when,event_time"`
+	}]
+	Raw     operator.Out[struct{ operator.FromInput }] `tm:"raw,input=payments"`
+	Pending state.List[int64]                          `tm:"pending,prefetch=payments"`
+	Remind  operator.Timer
+}
+
+func init() { operator.Register[pairing]("pairing", "") }
+
+func (p *pairing) Open() error {
+	p.Orders.OnRow(func(o *struct{ Amount int64 }) error {
+		p.Pending.Append(o.Amount)
+		p.Remind.Set(5)
+		if o.Amount < 0 {
+			p.Raw.Emit(struct{ operator.FromInput }{})
+		}
+		return nil
+	})
+	p.Payments.OnRow(func(r *struct {
+		Paid int64
+		At   operator.Timestamp `tm:",event_time"`
+	}) error {
+		for _, amount := range p.Pending.All() {
+			p.Both.Emit(struct {
+				Customer     operator.FromKey
+				Amount, Paid int64
+				When         operator.Timestamp `tm:"when,event_time"`
+			}{Amount: amount, Paid: r.Paid, When: r.At + 1})
+		}
+		p.Pending.Clear()
+		p.Remind.Delete()
+		p.Raw.Emit(struct{ operator.FromInput }{})
+		return nil
+	})
+	p.Remind.OnFire(func(operator.Fired) error {
+		p.Log(operator.Warn, p.Job()+" "+p.Operator())
+		p.Raw.Emit(struct{ operator.FromInput }{})
+		return nil
+	})
+	return nil
+}
+
+func TestTwoPorts(t *testing.T) {
+	type order struct {
+		Customer string
+		Amount   int64
+	}
+	type payment struct {
+		Customer string
+		Paid     int64
+		Note     string
+		At       operator.Timestamp `tm:",event_time"`
+	}
+	type both struct {
+		Customer     string
+		Amount, Paid int64
+		When         operator.Timestamp
+		At           operator.Timestamp `tm:",event_time"`
+	}
+	for shake := range uint64(4) {
+		h := operatortest.New(t, "pairing", operatortest.Config{
+			Key: []string{"customer"}, Shake: shake, Inputs: map[string]any{"orders": order{}, "payments": payment{}},
+		})
+		operatortest.Send(h, "orders", order{"a", 10}, order{"b", 20}, order{"a", 11}, order{"c", 30})
+		paid := []payment{{"a", 21, "first", 70}, {"b", 20, "second", 80}, {"a", 0, "third", 90}}
+		operatortest.Send(h, "payments", paid...)
+		want := []both{{"a", 10, 21, 71, 71}, {"a", 11, 21, 71, 71}, {"b", 20, 20, 81, 81}}
+		if got := operatortest.Rows[both](h, "both"); !slices.Equal(got, want) {
+			t.Errorf("got %+v\nwant %+v", got, want)
+		}
+		if got := operatortest.Rows[payment](h, "raw"); !slices.Equal(got, paid) {
+			t.Errorf("got %+v\nwant %+v", got, paid)
+		}
+		if got := h.Timers("c"); len(h.Timers("a")) != 0 || len(got) != 1 || got[0] != (operatortest.Timer{Name: "remind", Time: 5}) {
+			t.Errorf("timers %v", got)
+		}
+		// Only rows of port payments have the columns of port raw.
+		operatortest.Send(h, "orders", order{"d", -1})
+		h.AdvanceWatermark(5)
+		for _, e := range h.Errors() {
+			if e.Message != "port raw passes columns of input payments through: only rows of it can be emitted there" || !e.Panic {
+				t.Errorf("%+v", e)
+			}
+		}
+		if logs := h.Logs(); len(logs) == 0 || logs[0] != "test pairing" {
+			t.Errorf("logs %q", logs)
+		}
+	}
+}
+
+// dice draws random numbers and tells the time.
+type dice struct {
+	operator.Base
+	In  operator.In[struct{ N int64 }]
+	Out operator.Out[struct {
+		Drawn int64
+		Now   operator.Timestamp
+	}]
+}
+
+func init() { operator.Register[dice]("dice", "") }
+
+func (d *dice) Open() error {
+	d.In.OnRow(func(*struct{ N int64 }) error {
+		d.Out.Emit(struct {
+			Drawn int64
+			Now   operator.Timestamp
+		}{d.Rand().Int64(), d.ProcessingTime()})
+		return nil
+	})
+	return nil
+}
+
+func TestRandomNumbersAndTimeComeFromTheHost(t *testing.T) {
+	type row struct {
+		Drawn int64
+		Now   operator.Timestamp
+	}
+	draw := func() (rows []row) {
+		h := operatortest.New(t, "dice", operatortest.Config{})
+		for now := range operator.Timestamp(3) {
+			h.AdvanceProcessingTime(now * 1000)
+			operatortest.Send(h, "in", struct{ N int64 }{}, struct{ N int64 }{})
+			rows = append(rows, operatortest.Rows[row](h, "out")...)
+		}
+		return rows
+	}
+	first := draw()
+	if again := draw(); !slices.Equal(first, again) {
+		t.Errorf("%v\n%v", first, again)
+	}
+	seen := map[int64]bool{}
+	for i, r := range first {
+		if seen[r.Drawn] || r.Now != operator.Timestamp(i/2*1000) {
+			t.Errorf("row %d: %v of %v", i, r, first)
+		}
+		seen[r.Drawn] = true
+	}
+}

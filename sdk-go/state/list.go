@@ -50,9 +50,8 @@ type listCore[T any] struct {
 	elements []T
 	appended []appended[T] // from 1 on; 0 stands for no value
 	touched  []uint32      // keys in the order of their first change
-	keys     []uint32      // of the changes, in Flush
-	rows     []uint32
-	ops      []uint8
+	changes  changes
+	bytes    int // of a change in an answer, at most, without texts
 	layout   *row.Layout
 	reading  *row.Reading
 	writing  *row.Writing
@@ -64,6 +63,7 @@ func (c *listCore[T]) Declare(s *engine.Slot, d engine.Declaration) error {
 		return err
 	}
 	c.layout, c.reading, c.writing = layout, layout.Exact(), layout.Plain()
+	c.bytes = changeBytes + layout.Bytes
 	return c.declare(s, d, s.AddState(c), false)
 }
 
@@ -154,7 +154,10 @@ func (c *listCore[T]) append(value T) {
 	cell := c.touch()
 	at := uint32(len(c.appended))
 	c.appended = append(c.appended, appended[T]{value: value})
-	c.slot.Cursor.Bytes += changeBytes + c.layout.Bytes + c.layout.Own(&c.slot.Arena, unsafe.Pointer(&c.appended[at]))
+	c.slot.Cursor.Bytes += c.bytes
+	if c.layout.HasTexts() {
+		c.own(c.layout, unsafe.Pointer(&c.appended[at]))
+	}
 	if cell.appended == 0 {
 		cell.first = at
 	} else {
@@ -167,34 +170,29 @@ func (c *listCore[T]) append(value T) {
 func (c *listCore[T]) clear() {
 	c.touch()
 	c.cells[c.slot.Cursor.Key] = listCell{status: absent, cleared: true, touched: true}
-	c.slot.Cursor.Bytes += changeBytes + c.layout.Bytes
+	c.slot.Cursor.Bytes += c.bytes
 }
 
 func (c *listCore[T]) Flush(b *frame.Builder) {
-	c.keys, c.rows, c.ops = c.keys[:0], c.rows[:0], c.ops[:0]
+	changes := &c.changes
+	changes.reset(len(c.touched) + len(c.appended))
 	for _, key := range c.touched {
 		cell := &c.cells[key]
 		if cell.cleared {
-			c.change(key, 0, abi.OpClear)
+			changes.add(key, 0, abi.OpClear)
 		}
 		at := cell.first
 		for range cell.appended {
-			c.change(key, at, abi.OpAppend)
+			changes.add(key, at, abi.OpAppend)
 			at = c.appended[at].next
 		}
 	}
-	if len(c.keys) == 0 {
+	if changes.n == 0 {
 		return
 	}
-	nodes := c.openChanges(b, abi.StateList, len(c.writing.Schema), c.keys, c.ops)
+	nodes := c.openChanges(b, abi.StateList, len(c.writing.Schema), changes)
 	c.writing.Write(b, nodes, row.Rows{
-		At: unsafe.Pointer(unsafe.SliceData(c.appended)), Size: unsafe.Sizeof(c.appended[0]), N: len(c.rows), Index: c.rows,
+		At: unsafe.Pointer(unsafe.SliceData(c.appended)), Size: unsafe.Sizeof(c.appended[0]), N: changes.n, Index: changes.rows[:changes.n],
 	})
 	b.Close()
-}
-
-func (c *listCore[T]) change(key, at uint32, op uint8) {
-	c.keys = append(c.keys, key)
-	c.rows = append(c.rows, at)
-	c.ops = append(c.ops, op)
 }

@@ -22,6 +22,11 @@ func (m *Map[K, V]) Get(key K) (V, bool) {
 	return m.core.get(key)
 }
 
+// Edit is the value of an entry for changing it in place: it counts as written, and as the zero value where there was none. It is
+// one look-up where Get and Set are two. The pointer is valid until the next call of a method of the map. A byte slice put there
+// must not change later.
+func (m *Map[K, V]) Edit(key K) *V { return m.core.edit(key) }
+
 // Set sets an entry.
 func (m *Map[K, V]) Set(key K, value V) { m.core.set(key, value) }
 
@@ -73,14 +78,11 @@ type pair[K comparable, V any] struct {
 // entry is an entry that the frame read or changed.
 type entry[K comparable, V any] struct {
 	pair[K, V]
+	cell    uint32
+	hash    uint32 // of cell and key
 	next    uint32 // of the same cell
 	present bool
 	changed bool // and the host does not know yet
-}
-
-type cellKey[K comparable] struct {
-	cell uint32
-	key  K
 }
 
 type mapCore[K comparable, V any] struct {
@@ -89,11 +91,9 @@ type mapCore[K comparable, V any] struct {
 	base    []pair[K, V]
 	probe   K             // what is looked up in base: a parameter whose address is taken would be allocated
 	entries []entry[K, V] // from 1 on; 0 stands for no entry
-	index   map[cellKey[K]]uint32
-	touched []uint32 // keys in the order of their first entry
-	keys    []uint32 // of the changes, in Flush
-	rows    []uint32
-	ops     []uint8
+	index   index         // of entries, by cell and key
+	touched []uint32      // keys in the order of their first entry
+	changes changes
 	scans   []*scan[K, V] // not in use
 	bytes   int           // of a change in an answer, at most, without texts
 
@@ -117,7 +117,6 @@ func (c *mapCore[K, V]) Declare(s *engine.Slot, d engine.Declaration) error {
 	c.keyLayout, c.keyReading, c.keyWriting = key, key.Exact(), key.Plain()
 	c.valueLayout, c.valueReading, c.valueWriting = value, value.Exact(), value.Plain()
 	c.bytes = changeBytes + key.Bytes + value.Bytes
-	c.index = map[cellKey[K]]uint32{}
 	return c.declare(s, d, s.AddState(c), false)
 }
 
@@ -130,11 +129,13 @@ func (c *mapCore[K, V]) Bind() abi.BindState {
 func (c *mapCore[K, V]) Load(keys int, section frame.Section) {
 	c.cells = resize(c.cells, keys)
 	c.base = c.base[:0]
+	for i := range c.entries {
+		if i > 0 {
+			c.index.remove(c.entries[i].hash, uint32(i))
+		}
+	}
 	c.entries = append(c.entries[:0], entry[K, V]{})
 	c.touched = c.touched[:0]
-	if len(c.index) > 0 {
-		clear(c.index)
-	}
 	if keys == 0 {
 		return
 	}
@@ -150,11 +151,11 @@ func (c *mapCore[K, V]) Load(keys int, section frame.Section) {
 	}
 	c.columns = section.Columns(c.columns[:0], abi.StateSize, int(section.U32(12)))
 	c.base = grow(c.base, int(section.U32(24)))
-	c.read(c.base)
+	c.decode(c.base)
 }
 
-// read decodes the columns to pairs.
-func (c *mapCore[K, V]) read(pairs []pair[K, V]) {
+// decode decodes the columns to pairs.
+func (c *mapCore[K, V]) decode(pairs []pair[K, V]) {
 	if len(pairs) == 0 {
 		return
 	}
@@ -167,17 +168,42 @@ func (c *mapCore[K, V]) compare(a, b *K) int {
 	return c.keyLayout.Compare(unsafe.Pointer(a), unsafe.Pointer(b))
 }
 
-func (c *mapCore[K, V]) get(key K) (value V, found bool) {
+// hash is that of a key in a cell. It differs from frame to frame, so that nobody can choose keys that collide.
+func (c *mapCore[K, V]) hash(cell uint32, key K) uint32 {
+	c.probe = key
+	return c.keyLayout.Hash(c.slot.Frame.Seed, cell, unsafe.Pointer(&c.probe))
+}
+
+// find is the entry of a key in a cell, 0 where there is none.
+func (c *mapCore[K, V]) find(cell, hash uint32, key K) uint32 {
+	for at := c.index.first(hash); ; at = c.index.next(at) {
+		i := c.index.slots[at]
+		if i == 0 {
+			return 0
+		}
+		if e := &c.entries[i]; e.hash == hash && e.cell == cell && e.key == key {
+			return i
+		}
+	}
+}
+
+func (c *mapCore[K, V]) get(key K) (V, bool) {
 	at := c.slot.Cursor.Key
-	cell := &c.cells[at]
-	if i := c.index[cellKey[K]{at, key}]; i > 0 {
+	hash := c.hash(at, key)
+	if i := c.find(at, hash, key); i > 0 {
 		return c.entries[i].value, c.entries[i].present
 	}
+	return c.read(hash, key)
+}
+
+// read is the value of the current key's entry before the frame. What the host is asked for becomes an entry.
+func (c *mapCore[K, V]) read(hash uint32, key K) (value V, found bool) {
+	cell := &c.cells[c.slot.Cursor.Key]
 	switch {
 	case cell.cleared || cell.status == absent:
 		return value, false
 	case cell.status == ask:
-		e := &c.entries[c.add(key)]
+		e := &c.entries[c.add(hash, key)]
 		block, found := c.ask(c.block(unsafe.Pointer(&e.key), 1))
 		if e.present = found; found {
 			c.columns = block.Columns(c.columns[:0], abi.BlockSize, int(block.U32(8)))
@@ -194,8 +220,8 @@ func (c *mapCore[K, V]) get(key K) (value V, found bool) {
 	return value, found
 }
 
-// add adds an entry for the current key, with a copy of the map key.
-func (c *mapCore[K, V]) add(key K) uint32 {
+// add adds an entry for the current key.
+func (c *mapCore[K, V]) add(hash uint32, key K) uint32 {
 	at := c.slot.Cursor.Key
 	cell := &c.cells[at]
 	if !cell.touched {
@@ -203,18 +229,47 @@ func (c *mapCore[K, V]) add(key K) uint32 {
 		c.touched = append(c.touched, at)
 	}
 	i := uint32(len(c.entries))
-	c.entries = append(c.entries, entry[K, V]{pair: pair[K, V]{key: key}, next: cell.first})
-	c.slot.Cursor.Bytes += c.bytes + c.keyLayout.Own(&c.slot.Arena, unsafe.Pointer(&c.entries[i].key))
+	c.entries = append(c.entries, entry[K, V]{pair: pair[K, V]{key: key}, cell: at, hash: hash, next: cell.first})
+	if c.index.full(len(c.entries)) {
+		c.index.grow()
+		for j := 1; j < len(c.entries)-1; j++ {
+			c.index.add(c.entries[j].hash, uint32(j))
+		}
+	}
+	c.index.add(hash, i)
 	cell.first = i
-	c.index[cellKey[K]{at, c.entries[i].key}] = i
+	c.slot.Cursor.Bytes += c.bytes
+	if c.keyLayout.HasTexts() {
+		c.own(c.keyLayout, unsafe.Pointer(&c.entries[i].key))
+	}
 	return i
+}
+
+// edit is the value of the current key's entry, marked as written.
+func (c *mapCore[K, V]) edit(key K) *V {
+	at := c.slot.Cursor.Key
+	hash := c.hash(at, key)
+	i := c.find(at, hash, key)
+	if i == 0 {
+		before := uint32(len(c.entries))
+		value, _ := c.read(hash, key)
+		if i = before; i == uint32(len(c.entries)) {
+			c.add(hash, key)
+		}
+		c.entries[i].value = value
+	}
+	e := &c.entries[i]
+	e.present, e.changed = true, true
+	return &e.value
 }
 
 // put is the entry for a change of the current key's map.
 func (c *mapCore[K, V]) put(key K) *entry[K, V] {
-	i := c.index[cellKey[K]{c.slot.Cursor.Key, key}]
+	at := c.slot.Cursor.Key
+	hash := c.hash(at, key)
+	i := c.find(at, hash, key)
 	if i == 0 {
-		i = c.add(key)
+		i = c.add(hash, key)
 	}
 	e := &c.entries[i]
 	e.changed = true
@@ -224,7 +279,9 @@ func (c *mapCore[K, V]) put(key K) *entry[K, V] {
 func (c *mapCore[K, V]) set(key K, value V) {
 	e := c.put(key)
 	e.value, e.present = value, true
-	c.slot.Cursor.Bytes += c.valueLayout.Own(&c.slot.Arena, unsafe.Pointer(&e.value))
+	if c.valueLayout.HasTexts() {
+		c.own(c.valueLayout, unsafe.Pointer(&e.value))
+	}
 }
 
 func (c *mapCore[K, V]) delete(key K) {
@@ -259,12 +316,13 @@ func (c *mapCore[K, V]) block(keys unsafe.Pointer, n int) []byte {
 }
 
 func (c *mapCore[K, V]) Flush(b *frame.Builder) {
-	c.keys, c.rows, c.ops = c.keys[:0], c.rows[:0], c.ops[:0]
+	changes := &c.changes
+	changes.reset(len(c.touched) + len(c.entries))
 	for _, key := range c.touched {
 		cell := &c.cells[key]
 		if cell.clearing {
 			cell.clearing = false
-			c.change(key, 0, abi.OpClearAll)
+			changes.add(key, 0, abi.OpClearAll)
 		}
 		for i := cell.first; i > 0; i = c.entries[i].next {
 			e := &c.entries[i]
@@ -276,23 +334,19 @@ func (c *mapCore[K, V]) Flush(b *frame.Builder) {
 			if e.present {
 				op = abi.OpSet
 			}
-			c.change(key, i, op)
+			changes.add(key, i, op)
 		}
 	}
-	if len(c.keys) == 0 {
+	if changes.n == 0 {
 		return
 	}
 	keyColumns := len(c.keyWriting.Schema)
-	nodes := c.openChanges(b, abi.StateMap, keyColumns+len(c.valueWriting.Schema), c.keys, c.ops)
-	rows := row.Rows{At: unsafe.Pointer(&c.entries[0].key), Size: unsafe.Sizeof(c.entries[0]), N: len(c.rows), Index: c.rows}
+	nodes := c.openChanges(b, abi.StateMap, keyColumns+len(c.valueWriting.Schema), changes)
+	rows := row.Rows{
+		At: unsafe.Pointer(&c.entries[0].key), Size: unsafe.Sizeof(c.entries[0]), N: changes.n, Index: changes.rows[:changes.n],
+	}
 	c.keyWriting.Write(b, nodes, rows)
 	rows.At = unsafe.Pointer(&c.entries[0].value)
 	c.valueWriting.Write(b, nodes+keyColumns*abi.NodeSize, rows)
 	b.Close()
-}
-
-func (c *mapCore[K, V]) change(key, entry uint32, op uint8) {
-	c.keys = append(c.keys, key)
-	c.rows = append(c.rows, entry)
-	c.ops = append(c.ops, op)
 }

@@ -45,7 +45,7 @@ func (c *mapCore[K, V]) scanFrame(s *scan[K, V], cell *mapCell, b bounds[K], yie
 	if !cell.cleared {
 		for i := cell.from; i < cell.to; i++ {
 			p := &c.base[i]
-			if c.index[cellKey[K]{at, p.key}] == 0 && c.within(&p.key, &b) {
+			if c.within(&p.key, &b) && (cell.first == 0 || c.find(at, c.hash(at, p.key), p.key) == 0) {
 				s.pairs = append(s.pairs, *p)
 			}
 		}
@@ -89,7 +89,7 @@ func (c *mapCore[K, V]) scanHost(s *scan[K, V], b bounds[K], yield func(K, V) bo
 		}
 		c.columns = block.Columns(c.columns[:0], abi.BlockSize, int(block.U32(8)))
 		s.pairs = grow(s.pairs[:0], rows)
-		c.read(s.pairs)
+		c.decode(s.pairs)
 		c.keep(s.pairs)
 		for i := range rows {
 			if !yield(s.pairs[i].key, s.pairs[i].value) {
@@ -101,13 +101,15 @@ func (c *mapCore[K, V]) scanHost(s *scan[K, V], b bounds[K], yield func(K, V) bo
 
 // keep copies the texts of pairs out of the buffer, so that they stay valid until the handler returns.
 func (c *mapCore[K, V]) keep(pairs []pair[K, V]) {
-	if !c.keyLayout.Variable() && !c.valueLayout.Variable() {
+	if !c.keyLayout.HasTexts() && !c.valueLayout.HasTexts() {
 		return
 	}
 	n := 0
 	for i := range pairs {
-		n += c.keyLayout.Keep(&c.slot.Arena, unsafe.Pointer(&pairs[i].key))
-		n += c.valueLayout.Keep(&c.slot.Arena, unsafe.Pointer(&pairs[i].value))
+		key, value := unsafe.Pointer(&pairs[i].key), unsafe.Pointer(&pairs[i].value)
+		n += c.keyLayout.TextBytes(key) + c.valueLayout.TextBytes(value)
+		c.keyLayout.Keep(&c.slot.Arena, key)
+		c.valueLayout.Keep(&c.slot.Arena, value)
 	}
 	c.slot.Held(n)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"reflect"
 	"strings"
+	"unsafe"
 
 	"github.com/tidemill/tidemill/sdk-go/internal/abi"
 	"github.com/tidemill/tidemill/sdk-go/internal/engine"
@@ -64,18 +65,44 @@ func (c *common) ask(mapKey []byte) (block frame.Section, found bool) {
 	return frame.Block(c.slot.Arena.Block(c.buffer[:n])), true
 }
 
+// own accounts for the texts of a row that was written, and copies its byte slices.
+func (c *common) own(l *row.Layout, row unsafe.Pointer) {
+	c.slot.Cursor.Bytes += l.TextBytes(row)
+	l.Own(&c.slot.Arena, row)
+}
+
 // changeBytes is what the key index and the operation of a change take.
 const changeBytes = 4 + 1
 
+// changes is the section STATE of an answer while it is built: keys, ops and the rows that hold the values, n of each.
+type changes struct {
+	keys, rows []uint32
+	ops        []uint8
+	n          int
+}
+
+// reset makes room for n changes.
+func (c *changes) reset(n int) {
+	c.keys, c.rows, c.ops = resize(c.keys, n), resize(c.rows, n), resize(c.ops, n)
+	c.n = 0
+}
+
+func (c *changes) add(key, row uint32, op uint8) {
+	n := c.n
+	c.keys[n], c.rows[n], c.ops[n] = key, row, op
+	c.n = n + 1
+}
+
 // openChanges opens a STATE section of an answer and returns where its nodes begin.
-func (c *common) openChanges(b *frame.Builder, kind abi.StateKind, columns int, keys []uint32, ops []uint8) (nodes int) {
+func (c *common) openChanges(b *frame.Builder, kind abi.StateKind, columns int, changes *changes) (nodes int) {
+	n := changes.n
 	head := b.Open(abi.SectionState, int(c.state), abi.StateSize, columns)
-	b.PutU32(head, uint32(len(keys)))
+	b.PutU32(head, uint32(n))
 	b.PutU32(head+4, uint32(kind))
 	b.PutU32(head+8, uint32(columns))
 	b.PutU32(head+12, uint32(columns))
-	copy(frame.Array[uint32](b, head+16, len(keys)), keys)
-	copy(frame.Array[uint8](b, head+20, len(ops)), ops)
+	copy(frame.Array[uint32](b, head+16, n), changes.keys)
+	copy(frame.Array[uint8](b, head+20, n), changes.ops)
 	return head + abi.StateSize
 }
 

@@ -67,7 +67,7 @@ func (v *Value[T]) Set(value T) {
 	c := &v.cells[v.at.Key]
 	c.value = value
 	c.status = written
-	if v.core.variable {
+	if v.core.texts {
 		v.core.own(&c.value)
 	}
 }
@@ -79,13 +79,12 @@ func (v *Value[T]) Clear() {
 
 type valueCore[T any] struct {
 	common
-	value    *Value[T] // that this is the core of
-	changed  []uint32  // keys, in Flush
-	ops      []uint8
-	variable bool
-	layout   *row.Layout
-	reading  *row.Reading
-	writing  *row.Writing
+	value   *Value[T] // that this is the core of
+	changes changes   // in Flush, rows being keys
+	texts   bool      // cells have strings or byte slices
+	layout  *row.Layout
+	reading *row.Reading
+	writing *row.Writing
 }
 
 func (c *valueCore[T]) Declare(s *engine.Slot, d engine.Declaration) error {
@@ -93,7 +92,7 @@ func (c *valueCore[T]) Declare(s *engine.Slot, d engine.Declaration) error {
 	if err != nil {
 		return err
 	}
-	c.layout, c.reading, c.writing, c.variable = layout, layout.Exact(), layout.Plain(), layout.Variable()
+	c.layout, c.reading, c.writing, c.texts = layout, layout.Exact(), layout.Plain(), layout.HasTexts()
 	c.value = (*Value[T])(unsafe.Pointer(c))
 	c.value.at, c.value.load = &s.Cursor, c.load
 	return c.declare(s, d, s.AddState(c), true)
@@ -116,16 +115,12 @@ func (c *valueCore[T]) load() {
 	}
 }
 
-// own copies the byte slices of a cell.
-func (c *valueCore[T]) own(value *T) {
-	c.slot.Cursor.Bytes += c.layout.Own(&c.slot.Arena, unsafe.Pointer(value))
-}
+func (c *valueCore[T]) own(value *T) { c.common.own(c.layout, unsafe.Pointer(value)) }
 
 func (c *valueCore[T]) Load(keys int, section frame.Section) {
 	v := c.value
 	if keys > cap(v.cells) {
 		v.cells = make([]cell[T], max(keys, 2*cap(v.cells)))
-		c.changed = make([]uint32, cap(v.cells))
 	}
 	v.cells = v.cells[:keys]
 	v.asks = !section.Present() && keys > 0
@@ -154,33 +149,34 @@ func (c *valueCore[T]) Load(keys int, section frame.Section) {
 }
 
 func (c *valueCore[T]) Flush(b *frame.Builder) {
-	cells := c.value.cells
-	changed, n, clears := c.changed[:len(cells)], 0, 0
+	cells, changes := c.value.cells, &c.changes
+	changes.reset(len(cells))
+	keys, n, clears := changes.keys, 0, 0
 	for i := range cells {
 		if status := cells[i].status; status >= dirty {
-			changed[n] = uint32(i)
+			keys[n] = uint32(i)
 			n++
 			if status == dirty {
 				clears++
 			}
 		}
 	}
-	if n == 0 {
+	if changes.n = n; n == 0 {
 		return
 	}
-	c.ops = resize(c.ops, n)
-	fill(c.ops, abi.OpSet)
+	keys = keys[:n]
+	fill(changes.ops[:n], abi.OpSet)
 	if clears > 0 {
-		for i, k := range changed[:n] {
+		for i, k := range keys {
 			if cells[k].status == dirty {
-				c.ops[i] = abi.OpClear
+				changes.ops[i] = abi.OpClear
 			}
 		}
 	}
-	nodes := c.openChanges(b, abi.StateValue, len(c.writing.Schema), changed[:n], c.ops)
+	nodes := c.openChanges(b, abi.StateValue, len(c.writing.Schema), changes)
 	rows := row.Rows{At: unsafe.Pointer(unsafe.SliceData(cells)), Size: unsafe.Sizeof(cells[0]), N: n}
 	if n < len(cells) {
-		rows.Index = changed[:n]
+		rows.Index = keys
 	}
 	c.writing.Write(b, nodes, rows)
 	b.Close()

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"runtime"
 	"runtime/debug"
 	"unsafe"
 
@@ -62,6 +63,21 @@ func reserve(n uint32) uint32 {
 	return address(unsafe.Pointer(unsafe.SliceData(exported.reserved)))
 }
 
+// yieldBytes of frames are processed between two yields to the collector.
+const yieldBytes = 256 << 10
+
+var processed int // bytes since the last yield
+
+// letCollectorRun gives the collector's workers a turn. Nothing else does: between calls nothing runs, and a call that allocates
+// little does not assist. A collection that does not end would keep the write barrier on, which halves the speed. A turn takes a
+// few microseconds, so small frames share one.
+func letCollectorRun(n int) {
+	if processed += n; processed >= yieldBytes {
+		processed = 0
+		runtime.Gosched()
+	}
+}
+
 //go:wasmexport tidemill_process
 func process(p unsafe.Pointer, n uint32) uint64 {
 	data := unsafe.Slice((*byte)(p), n)
@@ -69,5 +85,6 @@ func process(p unsafe.Pointer, n uint32) uint64 {
 	if slot == nil {
 		panic("a frame of a slot that was not opened")
 	}
+	letCollectorRun(len(data))
 	return result(slot.Process(data))
 }

@@ -156,6 +156,20 @@ func (s *Slot) AddTimer(t *Timer) int {
 // Keyed says whether the operator has anything that belongs to a key.
 func (s *Slot) Keyed() bool { return len(s.states)+len(s.timers)+len(s.keys) > 0 }
 
+// Source is the input port whose columns an output port can pass through: the only one, or that of the tag option input.
+func (s *Slot) Source(options map[string]string) (int, error) {
+	name, named := options["input"]
+	for i, in := range s.Request.Inputs {
+		if in.Port == name || !named && len(s.Request.Inputs) == 1 {
+			return i, nil
+		}
+	}
+	if named {
+		return 0, errors.New("there is no input port " + name)
+	}
+	return 0, errors.New("it passes columns of the input through, and there are several inputs: say which by the tag option input")
+}
+
 // Process answers a frame: the bytes of the answer, valid until the next call, or nil where nothing came of it.
 func (s *Slot) Process(data []byte) []byte {
 	defer s.guard()
@@ -169,6 +183,8 @@ func (s *Slot) Process(data []byte) []byte {
 		if err != nil {
 			return s.fail(abi.ErrorCodeUser, s.Cursor.Item, err)
 		}
+		last := s.Cursor.Item
+		s.Cursor.Item = abi.ItemNone // what goes wrong from here on is no single item's fault
 		if s.Cursor.Bytes <= bytesMax {
 			if answer := s.finish(done, items); len(answer) <= bytesMax {
 				return answer
@@ -178,7 +194,7 @@ func (s *Slot) Process(data []byte) []byte {
 		// items run again. Where changes went to the host already, the host must start over, with single items.
 		switch {
 		case done <= 1:
-			return s.fail(abi.ErrorCodeLimit, s.Cursor.Item, errOverLimit(bytesMax))
+			return s.fail(abi.ErrorCodeLimit, last, errOverLimit(bytesMax))
 		case s.applied:
 			return s.fail(abi.ErrorCodeLimit, abi.ItemNone, errOverLimit(bytesMax))
 		}

@@ -47,44 +47,36 @@ func (a *Arena) clone(b []byte) []byte {
 	return to
 }
 
-// Own replaces the byte slices of a row by copies in the arena, because their owner may change them, and returns the length of all
-// texts. Strings stay: they do not change, and those that this SDK makes live as long as the arena's content.
-func (l *Layout) Own(a *Arena, row unsafe.Pointer) int {
-	total := 0
-	for _, i := range l.variable {
-		f := &l.Fields[i]
-		p := unsafe.Add(row, f.at)
-		if f.Type == abi.UTF8 {
-			total += len(*(*string)(p))
-			continue
-		}
-		s := (*[]byte)(p)
-		total += len(*s)
-		*s = a.clone(*s)
+// TextBytes is the length of all strings and byte slices of a row.
+func (l *Layout) TextBytes(row unsafe.Pointer) int {
+	n := 0
+	for _, at := range l.texts {
+		n += *(*int)(unsafe.Add(row, at+unsafe.Sizeof(at))) // both begin with a pointer and a length
 	}
-	return total
+	return n
 }
 
-// Keep replaces the strings and byte slices of a row, views of a buffer that will be used again, by copies in the arena. It
-// returns their length.
-func (l *Layout) Keep(a *Arena, row unsafe.Pointer) int {
-	total := 0
-	for _, i := range l.variable {
-		f := &l.Fields[i]
-		p := unsafe.Add(row, f.at)
-		if f.Type == abi.UTF8 {
-			s := (*string)(p)
-			total += len(*s)
-			b := a.clone(unsafe.Slice(unsafe.StringData(*s), len(*s)))
-			*s = unsafe.String(unsafe.SliceData(b), len(b))
-			continue
-		}
-		s := (*[]byte)(p)
-		total += len(*s)
+// Own replaces the byte slices of a row by copies in the arena, because their owner may change them. Strings stay: they do not
+// change, and those that this SDK makes live as long as the arena's content.
+func (l *Layout) Own(a *Arena, row unsafe.Pointer) {
+	for _, at := range l.slices {
+		s := (*[]byte)(unsafe.Add(row, at))
 		*s = a.clone(*s)
 	}
-	return total
 }
 
-// Variable says whether rows have strings or byte slices.
-func (l *Layout) Variable() bool { return len(l.variable) > 0 }
+// Keep replaces the strings and byte slices of a row, views of a buffer that will be used again, by copies in the arena.
+func (l *Layout) Keep(a *Arena, row unsafe.Pointer) {
+	l.Own(a, row)
+	for _, at := range l.strings {
+		s := (*string)(unsafe.Add(row, at))
+		b := a.clone(unsafe.Slice(unsafe.StringData(*s), len(*s)))
+		*s = unsafe.String(unsafe.SliceData(b), len(b))
+	}
+}
+
+// HasTexts says whether rows have strings or byte slices.
+func (l *Layout) HasTexts() bool { return len(l.texts) > 0 }
+
+// HasSlices says whether rows have byte slices.
+func (l *Layout) HasSlices() bool { return len(l.slices) > 0 }

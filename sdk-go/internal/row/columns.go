@@ -156,6 +156,9 @@ func (l *Columns) Output(input, key []abi.Field) (*Writing, error) {
 	return output(l.fields, l.passed, input, key)
 }
 
+// FromInput says whether batches take columns over from an input port.
+func (l *Columns) FromInput() bool { return fromInput(l.passed) }
+
 // rows is the number of rows of a column of the struct at p.
 func (f *Field) rows(p unsafe.Pointer) int {
 	switch at := unsafe.Add(p, f.at); f.Type {

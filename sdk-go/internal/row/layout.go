@@ -15,11 +15,13 @@ import (
 // Layout is how the rows of a Go type lie in memory and which columns they make.
 type Layout struct {
 	Size      uintptr
-	Fields    []Field // in declaration order
-	Passed    []Pass  // columns that an output row takes over from its item
-	EventTime int     // offset of the field that takes the event time of an input row; -1 = none
-	Bytes     int     // an upper bound of what a row takes in an answer, without the contents of strings and byte slices
-	variable  []int   // fields that are strings or byte slices
+	Fields    []Field   // in declaration order
+	Passed    []Pass    // columns that an output row takes over from its item
+	EventTime int       // offset of the field that takes the event time of an input row; -1 = none
+	Bytes     int       // an upper bound of what a row takes in an answer, without the contents of strings and byte slices
+	texts     []uintptr // offsets of the strings and byte slices
+	slices    []uintptr // of the byte slices among them
+	strings   []uintptr // of the strings
 }
 
 // Field is one column of a layout.
@@ -30,6 +32,7 @@ type Field struct {
 	EventTime bool    // of an output row: the column is the row's event time
 	at        uintptr // offset of the value
 	valid     uintptr // offset of the flag, where Nullable
+	width     uint8   // bytes of a number; 0 for texts
 	column    int     // place among the columns, those of Passed included
 }
 
@@ -69,8 +72,11 @@ func Of(t reflect.Type, scalar string) (*Layout, error) {
 		if f.Nullable {
 			l.Bytes++
 		}
-		if f.Type == abi.UTF8 || f.Type == abi.Binary {
-			l.variable = append(l.variable, i)
+		switch f.Type {
+		case abi.UTF8:
+			l.texts, l.strings = append(l.texts, f.at), append(l.strings, f.at)
+		case abi.Binary:
+			l.texts, l.slices = append(l.texts, f.at), append(l.slices, f.at)
 		}
 		for _, other := range l.Fields[:i] {
 			if other.Name == f.Name {
@@ -134,6 +140,9 @@ func (l *Layout) add(name string, t reflect.Type, at uintptr) error {
 		return errors.New("there is no column type for " + t.String())
 	}
 	f := Field{Name: name, Type: typ, Nullable: nullable, at: at, column: l.columns()}
+	if typ != abi.UTF8 && typ != abi.Binary {
+		f.width = uint8(width(typ))
+	}
 	if nullable {
 		valid, _ := t.FieldByName("Valid")
 		f.valid = at + valid.Offset
@@ -270,12 +279,55 @@ func (f *Field) compare(a, b unsafe.Pointer) int {
 		return strings.Compare(*(*string)(a), *(*string)(b))
 	case f.Type == abi.Bool:
 		return cmp.Compare(*(*uint8)(a), *(*uint8)(b))
-	case width(f.Type) == 1:
+	case f.width == 1:
 		return cmp.Compare(*(*int8)(a), *(*int8)(b))
-	case width(f.Type) == 2:
+	case f.width == 2:
 		return cmp.Compare(*(*int16)(a), *(*int16)(b))
-	case width(f.Type) == 4:
+	case f.width == 4:
 		return cmp.Compare(*(*int32)(a), *(*int32)(b))
 	}
 	return cmp.Compare(*(*int64)(a), *(*int64)(b))
+}
+
+// Hash is a hash of a number and a row of an ordered layout.
+func (l *Layout) Hash(seed uint64, n uint32, row unsafe.Pointer) uint32 {
+	h := mix(seed, uint64(n)) // before the row, so that number and row do not cancel out
+	for i := range l.Fields {
+		f := &l.Fields[i]
+		p := unsafe.Add(row, f.at)
+		switch {
+		case f.Type == abi.UTF8:
+			h = hashText(h, *(*string)(p))
+		case f.width == 1:
+			h = mix(h, uint64(*(*uint8)(p)))
+		case f.width == 2:
+			h = mix(h, uint64(*(*uint16)(p)))
+		case f.width == 4:
+			h = mix(h, uint64(*(*uint32)(p)))
+		default:
+			h = mix(h, *(*uint64)(p))
+		}
+	}
+	return uint32(h >> 32)
+}
+
+// mix is a step of the hash: the multiplier of splitmix64, and the high half, which it mixes best, into the low one.
+func mix(h, v uint64) uint64 {
+	h = (h ^ v) * 0xbf58476d1ce4e5b9
+	return h ^ h>>32
+}
+
+func hashText(h uint64, s string) uint64 {
+	h = mix(h, uint64(len(s)))
+	p := unsafe.Pointer(unsafe.StringData(s))
+	n := len(s)
+	for ; n >= 8; n -= 8 {
+		h = mix(h, *(*uint64)(p))
+		p = unsafe.Add(p, 8)
+	}
+	tail := uint64(0)
+	for i := range n {
+		tail = tail<<8 | uint64(*(*byte)(unsafe.Add(p, i)))
+	}
+	return mix(h, tail)
 }

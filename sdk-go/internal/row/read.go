@@ -38,8 +38,8 @@ const (
 	i16ToF64
 	i32ToF64
 	f32ToF64
-	viewText
-	viewBytes
+	textToString
+	textToBytes
 )
 
 // conversions from a column's type (the second) to a field's.
@@ -51,7 +51,7 @@ var conversions = map[[2]abi.Type]conversion{
 	{abi.I16, abi.I8}: i8ToI16, {abi.I32, abi.I8}: i8ToI32, {abi.I64, abi.I8}: i8ToI64,
 	{abi.I32, abi.I16}: i16ToI32, {abi.I64, abi.I16}: i16ToI64, {abi.I64, abi.I32}: i32ToI64,
 	{abi.F64, abi.I8}: i8ToF64, {abi.F64, abi.I16}: i16ToF64, {abi.F64, abi.I32}: i32ToF64, {abi.F64, abi.F32}: f32ToF64,
-	{abi.UTF8, abi.UTF8}: viewText, {abi.Binary, abi.Binary}: viewBytes, {abi.Binary, abi.UTF8}: viewBytes,
+	{abi.UTF8, abi.UTF8}: textToString, {abi.Binary, abi.Binary}: textToBytes, {abi.Binary, abi.UTF8}: textToBytes,
 }
 
 var errPassedIn = errors.New("operator.FromInput and operator.FromKey belong in output rows")
@@ -165,10 +165,10 @@ func (f *reading) values(c *frame.Column, from, n int, to unsafe.Pointer, size u
 		widen[int32, float64](c.Values, from, n, to, size)
 	case f32ToF64:
 		widen[float32, float64](c.Values, from, n, to, size)
-	case viewText:
-		views[string](c, from, n, to, size)
-	case viewBytes:
-		views[[]byte](c, from, n, to, size)
+	case textToString:
+		viewStrings(c, from, n, to, size)
+	case textToBytes:
+		viewBytes(c, from, n, to, size)
 	}
 }
 
@@ -193,20 +193,21 @@ func widen[S, D number](values unsafe.Pointer, from, n int, to unsafe.Pointer, s
 	}
 }
 
-func views[T string | []byte](c *frame.Column, from, n int, to unsafe.Pointer, size uintptr) {
+func viewStrings(c *frame.Column, from, n int, to unsafe.Pointer, size uintptr) {
 	offsets := unsafe.Slice((*int32)(c.Offsets), from+n+1)[from:]
-	start := offsets[0]
-	at := uintptr(0)
+	start, at := offsets[0], uintptr(0)
 	for _, end := range offsets[1:] {
-		p := (*byte)(unsafe.Add(c.Values, start))
-		var v T
-		switch v := any(&v).(type) {
-		case *string:
-			*v = unsafe.String(p, end-start)
-		case *[]byte:
-			*v = unsafe.Slice(p, end-start)
-		}
-		*(*T)(unsafe.Add(to, at)) = v
+		*(*string)(unsafe.Add(to, at)) = unsafe.String((*byte)(unsafe.Add(c.Values, start)), end-start)
+		start = end
+		at += size
+	}
+}
+
+func viewBytes(c *frame.Column, from, n int, to unsafe.Pointer, size uintptr) {
+	offsets := unsafe.Slice((*int32)(c.Offsets), from+n+1)[from:]
+	start, at := offsets[0], uintptr(0)
+	for _, end := range offsets[1:] {
+		*(*[]byte)(unsafe.Add(to, at)) = unsafe.Slice((*byte)(unsafe.Add(c.Values, start)), end-start)
 		start = end
 		at += size
 	}
@@ -221,31 +222,40 @@ func (f *reading) empty(n int, to unsafe.Pointer, size uintptr) {
 
 func (f *Field) zero(p unsafe.Pointer) {
 	switch {
+	case f.width == 8:
+		*(*int64)(p) = 0
+	case f.width == 1:
+		*(*int8)(p) = 0
+	case f.width == 2:
+		*(*int16)(p) = 0
 	case f.Type == abi.UTF8:
 		*(*string)(p) = ""
 	case f.Type == abi.Binary:
 		*(*[]byte)(p) = nil
-	case width(f.Type) == 1:
-		*(*int8)(p) = 0
-	case width(f.Type) == 2:
-		*(*int16)(p) = 0
-	case width(f.Type) == 4:
-		*(*int32)(p) = 0
 	default:
-		*(*int64)(p) = 0
+		*(*int32)(p) = 0
 	}
 }
 
 // nulls zeroes the values of null rows and sets the flags of a nullable field.
 func (f *reading) nulls(c *frame.Column, from, n int, rows unsafe.Pointer, size uintptr) {
-	for i := range n {
-		valid := c.Validity == nil || bitAt(c.Validity, from+i)
-		if !valid {
-			f.zero(unsafe.Add(rows, uintptr(i)*size+f.at))
+	if c.Validity == nil {
+		flag := unsafe.Add(rows, f.valid)
+		for i := range uintptr(n) {
+			*(*bool)(unsafe.Add(flag, i*size)) = true
 		}
+		return
+	}
+	at := uintptr(0)
+	for i := from; i < from+n; i++ {
+		valid := bitAt(c.Validity, i)
 		if f.Nullable {
-			*(*bool)(unsafe.Add(rows, uintptr(i)*size+f.valid)) = valid
+			*(*bool)(unsafe.Add(rows, at+f.valid)) = valid
 		}
+		if !valid {
+			f.zero(unsafe.Add(rows, at+f.at))
+		}
+		at += size
 	}
 }
 

@@ -97,10 +97,12 @@ func (w *Writing) pass(p Pass, input, key []abi.Field) error {
 	return nil
 }
 
-// FromInput says whether columns of the input port are passed through, which only rows of that port have.
-func (w *Writing) FromInput() bool {
-	for _, p := range w.passed {
-		if p.flag == abi.NodeInput {
+// FromInput says whether rows take columns over from an input port.
+func (l *Layout) FromInput() bool { return fromInput(l.Passed) }
+
+func fromInput(passed []Pass) bool {
+	for _, p := range passed {
+		if !p.Key {
 			return true
 		}
 	}
@@ -166,10 +168,8 @@ func (f *Field) writeValues(b *frame.Builder, node int, rows *Rows) {
 	switch f.Type {
 	case abi.Bool:
 		writeBits(b, node+32, rows, f.at)
-	case abi.UTF8:
-		writeTexts[string](b, node, rows, f.at)
-	case abi.Binary:
-		writeTexts[[]byte](b, node, rows, f.at)
+	case abi.UTF8, abi.Binary:
+		writeTexts(b, node, rows, f.at)
 	default:
 		switch w := width(f.Type); w {
 		case 1:
@@ -208,17 +208,20 @@ func gather[T any](to unsafe.Pointer, rows *Rows, at uintptr) {
 	}
 }
 
-// writeTexts writes the offsets and contents of strings or byte slices.
-func writeTexts[T string | []byte](b *frame.Builder, node int, rows *Rows, at uintptr) {
-	size := int32(0)
-	offsets := unsafe.Slice((*int32)(b.Buffer(node+24, (rows.N+1)*4)), rows.N+1)
+// writeTexts writes the offsets and contents of strings or byte slices. Both begin with a pointer and a length, which is all that
+// is looked at.
+func writeTexts(b *frame.Builder, node int, rows *Rows, at uintptr) {
+	n, size := rows.N, int32(0)
+	offsets := unsafe.Slice((*int32)(b.Buffer(node+24, (n+1)*4)), n+1)
 	offsets[0] = 0
-	for i := range rows.N {
-		size += int32(len(*(*T)(unsafe.Add(rows.row(i), at))))
+	from := *rows
+	from.At = unsafe.Add(rows.At, at)
+	for i := range offsets[1:] {
+		size += int32(len(*(*string)(from.row(i))))
 		offsets[i+1] = size
 	}
-	contents := unsafe.Slice((*byte)(b.Buffer(node+32, int(size))), size)
-	for i := range rows.N {
-		contents = contents[copy(contents, *(*T)(unsafe.Add(rows.row(i), at))):]
+	to := unsafe.Slice((*byte)(b.Buffer(node+32, int(size))), size)
+	for i := range n {
+		to = to[copy(to, *(*string)(from.row(i))):]
 	}
 }
