@@ -71,7 +71,6 @@ func sizesOf(w workload, taken []*checkpoint.Manifest) sizes {
 			if runChanged > 0 {
 				written = append(written, float64(runOwn)/float64(runChanged))
 			}
-			runChanged, runOwn = 0, 0
 			_, runOwn = m.Bytes()
 			runChanged = w.changed(0, read(m)) * rowBytes
 			continue

@@ -306,7 +306,8 @@ func (a *assembler) initialiser(n node) []byte {
 }
 
 func (a *assembler) elem(args []node) {
-	flags, b := byte(1), []byte(nil)
+	flags := byte(1)
+	var b []byte
 	if len(args) > 0 && args[0].isList {
 		flags, b = 0, a.initialiser(args[0])
 		args = args[1:]
