@@ -319,15 +319,13 @@ func mix(h, v uint64) uint64 {
 
 func hashText(h uint64, s string) uint64 {
 	h = mix(h, uint64(len(s)))
-	p := unsafe.Pointer(unsafe.StringData(s))
-	n := len(s)
-	for ; n >= 8; n -= 8 {
-		h = mix(h, *(*uint64)(p))
-		p = unsafe.Add(p, 8)
+	p, i := unsafe.Pointer(unsafe.StringData(s)), 0
+	for ; i+8 <= len(s); i += 8 {
+		h = mix(h, *(*uint64)(unsafe.Add(p, i)))
 	}
 	tail := uint64(0)
-	for i := range n {
-		tail = tail<<8 | uint64(*(*byte)(unsafe.Add(p, i)))
+	for ; i < len(s); i++ {
+		tail = tail<<8 | uint64(s[i])
 	}
 	return mix(h, tail)
 }
