@@ -1,6 +1,7 @@
 package wazerovm
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
@@ -36,8 +37,8 @@ func (f *codeFolder) open(metered []byte) *codeEntry {
 	if f.path == "" {
 		return e
 	}
-	digest := xxh3.Hash128(metered).Bytes() // a name only: within the folder the engine has a key of its own
-	e.path = filepath.Join(f.path, hex.EncodeToString(digest[:]))
+	digest := sha256.Sum256(metered)
+	e.path = filepath.Join(f.path, hex.EncodeToString(digest[:16]))
 	want, err := os.ReadFile(filepath.Join(e.path, sumsFile))
 	if err == nil {
 		var have string
