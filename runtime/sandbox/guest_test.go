@@ -57,17 +57,17 @@ func TestGuestIsFresh(t *testing.T) {
 	}
 }
 
-func runGuest(t *testing.T, steps []ledgerStep, adjust func(*Config)) *rig {
+func runGuest(t *testing.T, entry string, steps []ledgerStep, adjust func(*Config)) *rig {
 	t.Helper()
 	inputs := ledgerInputs(t)
 	key := []record.Field{inputs[0].Schema.Fields[1]}
-	request := Request("ledger", "job", "op", 0, 1, inputs, key, nil)
+	request := Request(entry, "job", "op", 0, 1, inputs, key, nil)
 	found, err := Inspect(guestModule(t), Limits{}, request)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &program{descriptor: *found.Descriptor}
-	r := newRigFor(t, p, guestModule(t), "ledger", inputs, func(c *Config) {
+	r := newRigFor(t, p, guestModule(t), entry, inputs, func(c *Config) {
 		c.Limits = Limits{FuelBase: 20_000_000, FuelPerItem: 1_000_000, TrapsPerMinute: 1 << 20}
 		if adjust != nil {
 			adjust(c)
@@ -87,18 +87,20 @@ func runGuest(t *testing.T, steps []ledgerStep, adjust func(*Config)) *rig {
 	return r
 }
 
-// TestGuestGivesTheModelsResults runs drawn ledgers through the Go guest: whole, cut at random and, with an instance a frame.
+// TestGuestGivesTheModelsResults runs drawn ledgers through the Go guest, row by row and by columns: whole, cut at random and, with
+// an instance a frame.
 func TestGuestGivesTheModelsResults(t *testing.T) {
 	for seed := range uint64(12) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		steps := drawLedger(rng, false)
 		want := ledgerModel(steps)
 		cut := func(c *Config) { c.Cut = func(from, to int) int { return from + 1 + rng.IntN(to-from) } }
-		t.Run(fmt.Sprint("whole/seed=", seed), func(t *testing.T) { checkLedger(t, runGuest(t, steps, nil), want) })
-		t.Run(fmt.Sprint("cut/seed=", seed), func(t *testing.T) { checkLedger(t, runGuest(t, steps, cut), want) })
+		entry := []string{"ledger", "columnar"}[seed%2]
+		t.Run(fmt.Sprint("whole/seed=", seed), func(t *testing.T) { checkLedger(t, runGuest(t, entry, steps, nil), want) })
+		t.Run(fmt.Sprint("cut/seed=", seed), func(t *testing.T) { checkLedger(t, runGuest(t, entry, steps, cut), want) })
 		if seed < 2 {
 			t.Run(fmt.Sprint("recycled/seed=", seed), func(t *testing.T) {
-				checkLedger(t, runGuest(t, steps, func(c *Config) { cut(c); c.Recycle = RecycleFrame }), want)
+				checkLedger(t, runGuest(t, entry, steps, func(c *Config) { cut(c); c.Recycle = RecycleFrame }), want)
 			})
 		}
 	}
@@ -112,12 +114,13 @@ func TestGuestFaults(t *testing.T) {
 		code *errcode.Code
 		says string
 	}{
-		{-1, ErrOperator, "bad row"}, {-2, ErrTrap, "bad row"}, {-3, ErrTrap, "index out of range"}, {-4, ErrFuel, "ledger"},
+		{-1, ErrOperator, "bad row"}, {-2, ErrTrap, "bad row"}, {-3, ErrTrap, "index out of range"}, {-4, ErrFuel, "fail"},
 		{-5, ErrExit, "exit code 3"}, {-6, nil, ""}, {-7, ErrExit, "bad row"}, {-8, nil, ""},
 	} {
-		t.Run(fmt.Sprint(c.n), func(t *testing.T) {
+		entry := []string{"ledger", "columnar"}[-c.n%2]
+		t.Run(fmt.Sprint(entry, c.n), func(t *testing.T) {
 			steps := []ledgerStep{{rows: []ledgerRow{{k: "a", n: 1}, {k: "b", n: 2}, {k: "a", n: c.n}, {k: "a", n: 1}, {k: "b", n: 3}}}, {to: 10}}
-			r := runGuest(t, steps, nil)
+			r := runGuest(t, entry, steps, nil)
 			checkLedger(t, r, ledgerModel(steps))
 			err := r.rejected[0].Cause
 			t.Log(err)

@@ -1,6 +1,7 @@
 // Command ledger is the guest that the sandbox's tests run beside their model: for each row (k, n) it counts the rows of k, how
 // often k saw n, keeps all n in a list, and sets a timer at n, which emits what there is then. A negative n makes a row fail, each
-// number in its own way. The operator idle does nothing, for measuring what a call costs.
+// number in its own way. The operator columnar does the same by columns. The operators idle and reads do nothing, for measuring
+// what a call and a row cost.
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 
 func init() {
 	operator.Register[ledger]("ledger", "Counts, and fails in many ways.")
+	operator.Register[columnar]("columnar", "Does what ledger does, by columns.")
 	operator.Register[idle]("idle", "Does nothing.")
 	operator.Register[reads]("reads", "Reads its rows and does nothing.")
 }
@@ -41,8 +43,13 @@ type fired struct {
 }
 
 type ledger struct {
-	In    operator.In[in]         `tm:"in"`
-	Out   operator.Out[out]       `tm:"rows"`
+	In  operator.In[in]   `tm:"in"`
+	Out operator.Out[out] `tm:"rows"`
+	kept
+}
+
+// kept is what the operators keep, and how they sum it up.
+type kept struct {
 	Fired operator.Out[fired]     `tm:"fired"`
 	Count state.Value[int64]      `tm:"count"`
 	Seen  state.Map[int64, int64] `tm:"seen"`
@@ -60,22 +67,28 @@ func (l *ledger) Open() error {
 }
 
 func (l *ledger) onRow(r *in) error {
-	// Everything before the fault: it must not take effect.
-	count := l.Count.Get() + 1
-	l.Count.Set(count)
-	seen, _ := l.Seen.Get(r.N)
-	l.Seen.Set(r.N, seen+1)
-	l.List.Append(r.N)
-	l.At.Set(operator.Timestamp(r.N))
-	l.Rows.Add(1)
-	l.Out.Emit(out{Count: count, Seen: seen + 1})
+	count, seen := l.record(r.N)
+	l.Out.Emit(out{Count: count, Seen: seen})
 	if r.N < 0 {
 		return fail(r.N)
 	}
 	return nil
 }
 
-func (l *ledger) onFire(operator.Fired) error {
+// record keeps a row of the current key. A row that fails has been kept before, which must not take effect.
+func (l *kept) record(n int64) (count, seen int64) {
+	count = l.Count.Get() + 1
+	l.Count.Set(count)
+	seen, _ = l.Seen.Get(n)
+	seen++
+	l.Seen.Set(n, seen)
+	l.List.Append(n)
+	l.At.Set(operator.Timestamp(n))
+	l.Rows.Add(1)
+	return count, seen
+}
+
+func (l *kept) onFire(operator.Fired) error {
 	sum := int64(0)
 	for _, times := range l.Seen.All() {
 		sum += times
@@ -123,6 +136,46 @@ func descend(n int64) error {
 	if err := descend(n - 1); err != nil {
 		return errors.Join(err, errors.New(strconv.FormatInt(n, 10)))
 	}
+	return nil
+}
+
+// columnar takes and gives columns.
+type columnar struct {
+	In  operator.BatchIn[inColumns]   `tm:"in"`
+	Out operator.BatchOut[outColumns] `tm:"rows"`
+	kept
+	made outColumns // memory for what is emitted
+}
+
+type inColumns struct {
+	N []int64 `tm:"n"`
+}
+
+type outColumns struct {
+	K       operator.FromKey   `tm:"k"`
+	N       operator.FromInput `tm:"n"`
+	Count   []int64            `tm:"count"`
+	Seen    []int64            `tm:"seen"`
+	Payload operator.FromInput `tm:"payload"`
+}
+
+func (c *columnar) Open() error {
+	c.In.OnBatch(c.onBatch)
+	c.At.OnFire(c.onFire)
+	return nil
+}
+
+func (c *columnar) onBatch(b *operator.Batch[inColumns]) error {
+	c.made.Count, c.made.Seen = c.made.Count[:0], c.made.Seen[:0]
+	for i, n := range b.Columns.N {
+		b.Select(i)
+		count, seen := c.record(n)
+		c.made.Count, c.made.Seen = append(c.made.Count, count), append(c.made.Seen, seen)
+		if n < 0 {
+			return fail(n)
+		}
+	}
+	c.Out.Emit(c.made)
 	return nil
 }
 
