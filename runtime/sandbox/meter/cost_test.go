@@ -301,6 +301,49 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestDataIsJoined compares memory after instantiation, put together here, before and after.
+func TestDataIsJoined(t *testing.T) {
+	for _, c := range []struct {
+		text     string
+		segments int // afterwards
+	}{
+		{`(memory 1) (data (i32.const 8) "ab") (data (i32.const 10) "cd") (data (i32.const 20) "e") (data (i32.const 60) "f")`, 2},
+		{`(memory 1) (data (i32.const 8) "ab") (data (i32.const 42) "cd") (data (i32.const 77) "e")`, 2},
+		{`(memory 1) (data (i32.const 12) "ab") (data (i32.const 8) "cd") (data (i32.const 16) "e")`, 1},
+		{`(memory 1) (data (i32.const 8) "ab") (data (i32.const 9) "cd")`, 2},
+		{`(memory 1) (data (i32.const 65534) "ab") (data (i32.const 65536) "c")`, 2},
+		{`(memory 1) (data (i32.const 8) "ab") (data "passive") (data (i32.const 10) "c")`, 3},
+		{`(memory 1) (func data.drop 0) (data (i32.const 8) "ab") (data (i32.const 10) "c")`, 2},
+		{`(import "env" "memory" (memory 1)) (data (i32.const 8) "ab") (data (i32.const 10) "c")`, 2},
+		{`(memory 0) (data (i32.const 0) "") (data (i32.const 0) "")`, 1},
+	} {
+		m, err := wasm.Decode(wat.Must("(module " + c.text + ")"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _, err := Rewrite(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := wasm.Decode(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		memory := func(m *wasm.Module) string {
+			b := make([]byte, 1<<17)
+			for _, d := range m.Data {
+				if d.Active {
+					copy(b[d.Place.Imm:], m.Bytes(d.Init))
+				}
+			}
+			return string(b)
+		}
+		if len(after.Data) != c.segments || memory(m) != memory(after) {
+			t.Errorf("%s: %d segments, want %d; same memory: %t", c.text, len(after.Data), c.segments, memory(m) == memory(after))
+		}
+	}
+}
+
 // TestDeepCallGraph has a chain of 100,000 functions, and one of blocks: neither may be walked by recursion.
 func TestDeepCallGraph(t *testing.T) {
 	const n = 100_000

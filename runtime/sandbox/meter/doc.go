@@ -18,5 +18,5 @@
 //
 // Rewrite keeps every instruction of the original in its order and adds operand-neutral ones, so that the engine's type check of
 // the result is a type check of the original; package wasm has bounded the indices. Debug sections are dropped, the names of
-// functions kept.
+// functions kept, and data segments that lie side by side joined.
 package meter

@@ -68,6 +68,8 @@ func (r *rewriter) scan(i int) (err error) {
 			}
 		case wasm.OpCallIndirect:
 			f.calls = true
+		case wasm.OpMemoryInit, wasm.OpDataDrop:
+			r.namesData = true
 		case wasm.OpRefFunc:
 			if in.Imm >= imported {
 				r.functions[in.Imm-imported].taken = true

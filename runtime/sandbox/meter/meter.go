@@ -8,7 +8,7 @@ import (
 
 // Version is that of the rewriting: bytes metered by another version are not used. It goes up with every change of what Rewrite
 // emits, and so does the fuel count of a run.
-const Version = 1
+const Version = 2
 
 // The names that a metered module adds. A module that already has them is refused.
 const (
@@ -90,6 +90,7 @@ type rewriter struct {
 	overflowType     uint32
 	resultTypes      map[string]uint32 // types without parameters, for the block around a counted function's body
 	addedTypes       []wasm.FuncType
+	namesData        bool // an instruction names a data segment
 }
 
 // function is what the passes learn about one function.

@@ -22,6 +22,12 @@ func (r *rewriter) binary() []byte {
 			original[s.ID] = r.m.Bytes(s.Body)
 		}
 	}
+	if runs := r.joined(); len(runs) > 0 {
+		original[wasm.DataSection] = r.dataSection(runs)
+		if r.m.DataCount >= 0 {
+			original[wasm.DataCountSection] = wasm.AppendU32(nil, uint32(len(runs)))
+		}
+	}
 	out := make([]byte, 0, len(r.m.Binary)*3/2+256)
 	out = append(out, r.m.Binary[:8]...)
 	for _, id := range order {

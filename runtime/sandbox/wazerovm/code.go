@@ -1,7 +1,6 @@
 package wazerovm
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
@@ -37,8 +36,8 @@ func (f *codeFolder) open(metered []byte) *codeEntry {
 	if f.path == "" {
 		return e
 	}
-	digest := sha256.Sum256(metered)
-	e.path = filepath.Join(f.path, hex.EncodeToString(digest[:16]))
+	digest := xxh3.Hash128(metered).Bytes() // a name only: within the folder the engine has a key of its own
+	e.path = filepath.Join(f.path, hex.EncodeToString(digest[:]))
 	want, err := os.ReadFile(filepath.Join(e.path, sumsFile))
 	if err == nil {
 		var have string
