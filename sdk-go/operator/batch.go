@@ -67,11 +67,12 @@ func (c *batchInCore[C]) Bind(in abi.OpenInput) (abi.BindInput, error) {
 func (c *batchInCore[C]) Run(r *frame.Reader, items int) (int, error) {
 	b := &c.batch
 	b.Rows = items
-	b.keys = frame.Slice[uint32](r.Keys, 16, items)
-	c.columns = r.Batch.Columns(c.columns[:0], abi.BatchSize, int(r.Batch.U32(8)))
+	batch := r.Batch()
+	b.keys = frame.Slice[uint32](r.Keys(), 16, items)
+	c.columns = batch.Columns(c.columns[:0], abi.BatchSize, int(batch.U32(8)))
 	c.layout.View(c.columns, items, unsafe.Pointer(&b.Columns))
 	if c.layout.EventTime >= 0 {
-		c.layout.Times(frame.Slice[int64](r.Batch, 20, items), unsafe.Pointer(&b.Columns))
+		c.layout.Times(frame.Slice[int64](batch, 20, items), unsafe.Pointer(&b.Columns))
 	}
 	if err := c.handler(b); err != nil {
 		return 0, err

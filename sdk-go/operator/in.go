@@ -61,9 +61,10 @@ func (c *inCore[R]) Bind(in abi.OpenInput) (abi.BindInput, error) {
 }
 
 func (c *inCore[R]) Run(r *frame.Reader, items int) (int, error) {
-	c.columns = r.Batch.Columns(c.columns[:0], abi.BatchSize, int(r.Batch.U32(8)))
-	keys := frame.Slice[uint32](r.Keys, 16, r.Items())
-	times := frame.Slice[int64](r.Batch, 20, r.Items())
+	batch := r.Batch()
+	c.columns = batch.Columns(c.columns[:0], abi.BatchSize, int(batch.U32(8)))
+	keys := frame.Slice[uint32](r.Keys(), 16, items)
+	times := frame.Slice[int64](batch, 20, items)
 	size := unsafe.Sizeof(c.rows[0])
 	for from := 0; from < items; from += rowsAtOnce {
 		n := min(rowsAtOnce, items-from)

@@ -57,9 +57,16 @@ func open(p unsafe.Pointer, n uint32) uint64 {
 	return result(exported.answer)
 }
 
+// collectBytes is the size of a reservation from which on the one before it is worth collecting at once. That keeps memory small,
+// and ends a collection that so large an allocation may have begun, see letCollectorRun.
+const collectBytes = 256 << 10
+
 //go:wasmexport tidemill_reserve
 func reserve(n uint32) uint32 {
 	exported.reserved = frame.Aligned(int(n))
+	if n >= collectBytes {
+		runtime.GC()
+	}
 	return address(unsafe.Pointer(unsafe.SliceData(exported.reserved)))
 }
 

@@ -9,6 +9,7 @@ import (
 
 // MetricLog is what a frame reports, by metric id.
 type MetricLog struct {
+	changed int // metrics touched
 	binds   []abi.BindMetric
 	values  []uint64 // counters: to add; gauges: the bits of the float
 	touched []bool
@@ -26,27 +27,32 @@ func (s *Slot) AddMetric(bind abi.BindMetric) int {
 // Add adds to a counter.
 func (m *MetricLog) Add(id int, n uint64) {
 	m.values[id] += n
-	m.touched[id] = true
+	m.touch(id)
 }
 
 // Set sets a gauge.
 func (m *MetricLog) Set(id int, v float64) {
 	m.values[id] = math.Float64bits(v)
-	m.touched[id] = true
+	m.touch(id)
+}
+
+func (m *MetricLog) touch(id int) {
+	if !m.touched[id] {
+		m.touched[id] = true
+		m.changed++
+	}
 }
 
 func (m *MetricLog) reset() {
-	clear(m.values)
-	clear(m.touched)
+	if m.changed > 0 {
+		m.changed = 0
+		clear(m.values)
+		clear(m.touched)
+	}
 }
 
 func (m *MetricLog) flush(b *frame.Builder) {
-	n := 0
-	for _, t := range m.touched {
-		if t {
-			n++
-		}
-	}
+	n := m.changed
 	if n == 0 {
 		return
 	}

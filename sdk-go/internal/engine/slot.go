@@ -218,17 +218,18 @@ func (s *Slot) begin() {
 	}
 	s.Timers.reset()
 	s.Metrics.reset()
-	if !s.Frame.Keys.Present() {
+	keys := s.Frame.Keys()
+	if !keys.Present() {
 		for _, st := range s.states {
 			st.Load(0, frame.Section{})
 		}
 		return
 	}
 	for _, k := range s.keys {
-		k.Load(s.Frame.Keys)
+		k.Load(keys)
 	}
 	for i, st := range s.states {
-		st.Load(int(s.Frame.Keys.U32(4)), s.Frame.States[i])
+		st.Load(int(keys.U32(4)), s.Frame.State(i))
 	}
 }
 

@@ -76,7 +76,7 @@ func (l *TimerLog) flush(b *frame.Builder) {
 }
 
 func (s *Slot) runTimers(limit int) (done int, err error) {
-	section := s.Frame.Timers
+	section := s.Frame.Timers()
 	n := int(section.U32(0))
 	key := frame.Slice[uint32](section, 8, n)
 	name := frame.Slice[uint16](section, 12, n)

@@ -10,26 +10,32 @@ import (
 // Builder builds one answer, or one rows block, at a time in memory that it keeps. The bytes of an answer are valid until the
 // next Start. All positions are byte offsets, because the memory may move when it grows.
 type Builder struct {
-	buf     []byte // always a multiple of 16 bytes long and 16-aligned
-	entries int
-	section int   // where the open section began
-	spans   []int // where the offsets of buffers stand
-	lent    bool  // some buffers lie elsewhere in memory
+	frame    *Reader // that is answered
+	sections int     // at most
+	buf      []byte  // always a multiple of 16 bytes long and 16-aligned
+	entries  int
+	section  int   // where the open section began
+	spans    []int // where the offsets of buffers stand
+	lent     bool  // some buffers lie elsewhere in memory
 }
 
 const bufferMin = 64 << 10
 
-// Start begins an answer that echoes the frame and has at most sections sections.
+// Start begins an answer that echoes the frame and has at most sections sections. Nothing is written before the first of them.
 func (b *Builder) Start(r *Reader, sections int) {
-	b.buf, b.spans = b.buf[:0], b.spans[:0]
+	b.frame, b.sections = r, sections
 	b.entries, b.lent = 0, false
-	b.Extend(abi.HeaderSize + sections*abi.SectionEntrySize)
+}
+
+func (b *Builder) header() {
+	b.buf, b.spans = b.buf[:0], b.spans[:0]
+	b.Extend(abi.HeaderSize + b.sections*abi.SectionEntrySize)
 	clear(b.buf)
 	copy(b.buf, abi.Magic)
 	b.PutU16(4, abi.Version)
-	b.PutU16(6, uint16(r.Kind))
-	b.PutU64(16, r.Sequence)
-	b.PutU32(24, r.Slot)
+	b.PutU16(6, uint16(b.frame.Kind))
+	b.PutU64(16, b.frame.Sequence)
+	b.PutU32(24, b.frame.Slot)
 }
 
 // Sections is the number of sections so far.
@@ -37,6 +43,9 @@ func (b *Builder) Sections() int { return b.entries }
 
 // Open begins a section with a zeroed head and room for its nodes; it returns where the head is.
 func (b *Builder) Open(id abi.SectionID, index, head, nodes int) int {
+	if b.entries == 0 {
+		b.header()
+	}
 	b.section = b.Extend(head + nodes*abi.NodeSize)
 	clear(b.buf[b.section:])
 	entry := abi.HeaderSize + b.entries*abi.SectionEntrySize

@@ -7,21 +7,21 @@ import (
 	"github.com/tidemill/tidemill/sdk-go/internal/abi"
 )
 
-// Reader is one input frame. Its sections are zero where the frame has none.
+// Reader is one input frame. It keeps the places of the sections as offsets, because a struct full of pointers is slow to write in
+// a module.
 type Reader struct {
 	Kind     abi.Kind
-	Sequence uint64
 	Slot     uint32
+	Sequence uint64
 
 	Watermark      int64 // us
 	ProcessingTime int64 // us
 	Seed           uint64
 	Port           int // index of the input port; abi.NoPort outside of BATCH frames
 
-	Batch  Section
-	Keys   Section
-	Timers Section
-	States []Section // by state id
+	base                unsafe.Pointer
+	batch, keys, timers uint32   // offsets of the sections, 0 where there is none
+	states              []uint32 // by state id
 }
 
 var errForeign = errors.New("not a frame of version 1 of the contract")
@@ -35,53 +35,74 @@ func (r *Reader) Read(data []byte, states int) error {
 	if load[uint16](base, 4) != abi.Version || int(load[uint32](base, 8)) > len(data) {
 		return errForeign
 	}
-	*r = Reader{
-		Kind:     abi.Kind(load[uint16](base, 6)),
-		Sequence: load[uint64](base, 16),
-		Slot:     load[uint32](base, 24),
-		Port:     abi.NoPort,
-		States:   r.States[:0],
+	r.base = base
+	r.Kind = abi.Kind(load[uint16](base, 6))
+	r.Sequence = load[uint64](base, 16)
+	r.Slot = load[uint32](base, 24)
+	r.Port = abi.NoPort
+	r.batch, r.keys, r.timers = 0, 0, 0
+	if states > len(r.states) {
+		r.states = make([]uint32, states)
 	}
-	for range states {
-		r.States = append(r.States, Section{})
+	for i := range r.states {
+		r.states[i] = 0
 	}
 	entry := unsafe.Add(base, abi.HeaderSize)
 	for range load[uint32](base, 12) {
-		r.section(base, entry)
+		r.section(entry)
 		entry = unsafe.Add(entry, abi.SectionEntrySize)
 	}
 	return nil
 }
 
-func (r *Reader) section(base, entry unsafe.Pointer) {
+func (r *Reader) section(entry unsafe.Pointer) {
 	at := load[uint32](entry, 8)
-	s := Section{base: base, head: unsafe.Add(base, at)}
 	switch abi.SectionID(load[uint16](entry, 0)) {
 	case abi.SectionContext:
-		r.Watermark = load[int64](s.head, 0)
-		r.ProcessingTime = load[int64](s.head, 8)
-		r.Seed = load[uint64](s.head, 16)
-		r.Port = int(load[uint16](s.head, 24))
+		context := unsafe.Add(r.base, at)
+		r.Watermark = load[int64](context, 0)
+		r.ProcessingTime = load[int64](context, 8)
+		r.Seed = load[uint64](context, 16)
+		r.Port = int(load[uint16](context, 24))
 	case abi.SectionBatch:
-		r.Batch = s
+		r.batch = at
 	case abi.SectionKeys:
-		r.Keys = s
+		r.keys = at
 	case abi.SectionTimers:
-		r.Timers = s
+		r.timers = at
 	case abi.SectionState:
-		if id := int(load[uint16](entry, 2)); id < len(r.States) {
-			r.States[id] = s
+		if id := int(load[uint16](entry, 2)); id < len(r.states) {
+			r.states[id] = at
 		}
 	}
 }
+
+func (r *Reader) at(offset uint32) Section {
+	if offset == 0 {
+		return Section{}
+	}
+	return Section{base: r.base, head: unsafe.Add(r.base, offset)}
+}
+
+// Batch is the section of the rows.
+func (r *Reader) Batch() Section { return r.at(r.batch) }
+
+// Keys is the section of the keys.
+func (r *Reader) Keys() Section { return r.at(r.keys) }
+
+// Timers is the section of the timers that fire.
+func (r *Reader) Timers() Section { return r.at(r.timers) }
+
+// State is the section of a state, by its id.
+func (r *Reader) State(id int) Section { return r.at(r.states[id]) }
 
 // Items is the number of rows or timers of the frame.
 func (r *Reader) Items() int {
 	switch r.Kind {
 	case abi.KindBatch:
-		return int(r.Batch.U32(0))
+		return int(r.Batch().U32(0))
 	case abi.KindTimers:
-		return int(r.Timers.U32(0))
+		return int(r.Timers().U32(0))
 	}
 	return 0
 }
@@ -115,31 +136,37 @@ func Slice[T any](s Section, field uintptr, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Add(s.base, at)), n)
 }
 
-// Columns appends the columns whose n nodes follow a head of headSize bytes.
+// Columns appends the columns whose n nodes follow a head of headSize bytes. They are written field by field, because copying a
+// struct with pointers is slow in a module.
 func (s Section) Columns(to []Column, headSize uintptr, n int) []Column {
+	from := len(to)
+	if from+n > cap(to) {
+		to = append(make([]Column, 0, 2*(from+n)), to...)
+	}
+	to = to[:from+n]
 	node := unsafe.Add(s.head, headSize)
-	for range n {
-		c := Column{
-			Type:   abi.Type(load[uint16](node, 0)),
-			Len:    int(load[uint32](node, 4)),
-			Nulls:  int(load[uint32](node, 8)),
-			Values: s.buffer(node, 32),
-		}
+	for i := range to[from:] {
+		c := &to[from+i]
+		c.Type = abi.Type(load[uint16](node, 0))
+		c.Len = int(load[uint32](node, 4))
+		c.Nulls = int(load[uint32](node, 8))
+		c.Validity = nil
 		if c.Nulls > 0 {
-			c.Validity = s.buffer(node, 16)
+			c.Validity = s.buffer(load[uint64](node, 16))
 		}
-		c.Offsets = s.buffer(node, 24)
-		to = append(to, c)
+		c.Offsets = s.buffer(load[uint64](node, 24))
+		c.Values = s.buffer(load[uint64](node, 32))
 		node = unsafe.Add(node, abi.NodeSize)
 	}
 	return to
 }
 
-func (s Section) buffer(node unsafe.Pointer, span uintptr) unsafe.Pointer {
-	if load[uint32](node, span+4) == 0 {
+// buffer is the address of the buffer that a span of a node names: its offset, and in the high half its length.
+func (s Section) buffer(span uint64) unsafe.Pointer {
+	if span>>32 == 0 {
 		return nil
 	}
-	return unsafe.Add(s.base, load[uint32](node, span))
+	return unsafe.Add(s.base, uint32(span))
 }
 
 // Column is a view of a column's buffers.
