@@ -1,6 +1,7 @@
 package format_test
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"regexp"
@@ -49,11 +50,13 @@ func TestTimestampsEqualPackageTime(t *testing.T) {
 
 var (
 	shape  = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?$`)
+	offset = regexp.MustCompile(`[+-](2[4-9]|[3-9]\d):\d\d$|[+-]\d\d:[6-9]\d$`) // beyond 23:59, of which package time takes some
 	beyond = regexp.MustCompile(`^([+-]\d{6}|\d{4})-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?$`)
 )
 
 func FuzzParseTimestamp(f *testing.F) {
-	for _, s := range []string{"2013-01-01T10:00:00Z", "2013-01-01 10:00:00", "2024-02-29T23:59:59.999999+14:30", "2023-02-29T00:00:00Z", "2013-01-01T24:00:00Z", "+012345-01-01T00:00:00Z"} {
+	for _, s := range []string{"2013-01-01T10:00:00Z", "2013-01-01 10:00:00", "2024-02-29T23:59:59.999999+14:30", "2023-02-29T00:00:00Z", "2013-01-01T24:00:00Z", "+012345-01-01T00:00:00Z",
+		"2024-02-29T23:59:59.999999+24:30", "2024-02-29T23:59:59-23:60", "2024-02-29T23:59:59-23:59"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -67,6 +70,9 @@ func FuzzParseTimestamp(f *testing.F) {
 		want, err := time.Parse(time.RFC3339Nano, text)
 		if err != nil {
 			want, err = time.Parse("2006-01-02T15:04:05.999999999", text)
+		}
+		if err == nil && offset.MatchString(text) {
+			err = errors.New("an offset beyond 23:59")
 		}
 		if ok != (err == nil) {
 			t.Fatalf("%q: %v, package time says %v", text, ok, err)
