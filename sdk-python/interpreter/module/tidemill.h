@@ -1,0 +1,391 @@
+/* The engine of a Python guest: what the files of this folder share.
+ *
+ * An Engine is one opened operator. It turns a frame into calls of the user's methods, and what they did through the handles that the
+ * engine gave to the operator (ports, states, timers, metrics) into an answer. The contract is abi/SPEC.md; words and order of things
+ * are those of sdk-go/internal/engine.
+ *
+ * Everything runs in one thread. Handles hold the engine that they belong to, and the engine holds its handles: neither is freed
+ * before its instance, so reference cycles do not matter and no type takes part in garbage collection.
+ *
+ * Functions that can fail return -1 or NULL with a Python exception set. */
+#ifndef TIDEMILL_H
+#define TIDEMILL_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "abi.h"
+
+/* The memory of one contract number that is not in the definition: no item has a key. */
+#define TM_NO_KEY UINT32_MAX
+
+typedef struct Engine Engine;
+
+/* ---- frame.c: reading frames and building answers ---- */
+
+/* Section is a section of a frame, or a rows block; head is NULL where it is absent. */
+typedef struct {
+    const uint8_t *base; /* offsets count from here */
+    const uint8_t *head;
+} Section;
+
+/* Column is a view of a column's buffers. */
+typedef struct {
+    uint16_t type;
+    uint32_t rows;
+    const uint8_t *validity; /* a bit a row; NULL where no row is null */
+    const int32_t *offsets;  /* of utf8 and binary */
+    const uint8_t *values;
+} Column;
+
+/* Frame is one input frame. It is trusted, because the host wrote it: offsets are not checked. */
+typedef struct {
+    uint32_t kind, port;
+    uint64_t sequence, seed;
+    int64_t watermark, processing_time;
+    Section batch, keys, timers;
+    Section states[TM_STATES_MAX];
+} Frame;
+
+int frame_read(Frame *f, const uint8_t *data, uint32_t len);
+uint32_t frame_items(const Frame *f);
+void section_columns(Section s, uint32_t head_size, uint32_t n, Column *to);
+
+static inline uint16_t load16(const uint8_t *p) { uint16_t v; memcpy(&v, p, sizeof v); return v; }
+static inline uint32_t load32(const uint8_t *p) { uint32_t v; memcpy(&v, p, sizeof v); return v; }
+static inline uint64_t load64(const uint8_t *p) { uint64_t v; memcpy(&v, p, sizeof v); return v; }
+
+/* section_array is an array that the section's head names at a byte offset; NULL where it or the section is absent. */
+static inline const void *section_array(Section s, uint32_t field)
+{
+    uint32_t at = s.head ? load32(s.head + field) : 0;
+    return at ? s.base + at : NULL;
+}
+
+static inline bool bit_at(const uint8_t *bits, uint32_t i) { return bits[i >> 3] >> (i & 7) & 1; }
+
+/* Builder builds one answer, or one rows block, at a time in memory that it keeps. All positions are byte offsets, because the memory
+ * may move when it grows. Out of memory is remembered, and told by builder_finish: nothing in between needs to look. */
+typedef struct {
+    uint8_t *buffer;
+    uint32_t used, capacity;
+    uint32_t entries, sections_max, section;
+    uint32_t *spans, spans_used, spans_capacity; /* where offsets of buffers stand that are in this memory */
+    bool lent;                                   /* some buffers lie elsewhere */
+    bool failed;
+    const Frame *frame; /* that is answered */
+} Builder;
+
+void builder_start(Builder *b, const Frame *f, uint32_t sections_max);
+uint32_t builder_open(Builder *b, uint16_t id, uint16_t index, uint32_t head, uint32_t nodes);
+void builder_close(Builder *b);
+int builder_finish(Builder *b);
+void builder_start_block(Builder *b, uint32_t rows, uint32_t columns);
+int builder_finish_block(Builder *b);
+void *builder_array(Builder *b, uint32_t field, uint32_t bytes);
+void *builder_buffer(Builder *b, uint32_t span, uint32_t bytes);
+void builder_lend(Builder *b, uint32_t span, const void *data, uint32_t bytes);
+void builder_put16(Builder *b, uint32_t at, uint16_t v);
+void builder_put32(Builder *b, uint32_t at, uint32_t v);
+void builder_put64(Builder *b, uint32_t at, uint64_t v);
+
+/* ---- layout.c: rows of a Python type as columns ---- */
+
+/* Datum is one value as a column holds it, checked against the column's type. */
+typedef struct {
+    union {
+        int64_t i;      /* bool, whole numbers, dates in days, timestamps in us */
+        double f;       /* f32, f64 */
+        PyObject *text; /* a str whose UTF-8 is at hand, or bytes; a strong reference */
+    };
+    bool valid; /* not null */
+} Datum;
+
+/* Form is which Python objects stand for the values of a column: the FORM numbers of tidemill._types. */
+typedef enum { FORM_BOOL = 1, FORM_INT, FORM_FLOAT, FORM_STR, FORM_BYTES, FORM_DATETIME, FORM_DATE } Form;
+
+/* Field is one column of a layout. */
+typedef struct {
+    PyObject *name;      /* of the column */
+    PyObject *attribute; /* of the row class, interned */
+    uint16_t type;
+    Form form;
+    bool nullable;
+    int32_t column;   /* index among the columns of its section; -1 for the event time of an input row */
+    Py_ssize_t place; /* where instances of the layout's class hold it: see Storage */
+} Field;
+
+/* Storage is how instances of a row class hold their fields. */
+typedef enum {
+    STORE_SLOTS,     /* __slots__: place is the offset in the object */
+    STORE_INLINE,    /* the values beside the object: place is the index among them */
+    STORE_ATTRIBUTE, /* anything else: by name */
+} Storage;
+
+/* Layout is how rows of a Python type are columns: the class Rows of tidemill._declare. */
+typedef struct {
+    PyTypeObject *cls; /* NULL: a row is the value of its one column */
+    Storage storage;
+    uint32_t n;
+    Field *fields;
+    bool texts;     /* some columns are utf8 or binary */
+} Layout;
+
+int layout_init(void);
+Layout *layout_of(PyObject *rows);
+
+int datum_set(const Field *f, PyObject *value, Datum *d);
+PyObject *datum_get(const Field *f, const Datum *d);
+int column_datum(const Field *f, const Column *c, uint32_t i, Datum *d);
+PyObject *column_value(const Field *f, const Column *c, uint32_t i);
+
+int row_data(const Layout *l, PyObject *row, PyObject *what, Datum *data);
+PyObject *data_row(const Layout *l, const Datum *data);
+int column_data(const Layout *l, const Column *columns, uint32_t i, Datum *data);
+PyObject *column_row(const Layout *l, const Column *columns, uint32_t i);
+void data_clear(const Layout *l, Datum *data);
+void data_copy(const Layout *l, Datum *to, const Datum *from);
+void layout_columns(const Layout *l, const Column *from, Column *to);
+uint32_t data_text_bytes(const Layout *l, const Datum *data);
+int data_compare(const Layout *l, const Datum *a, const Datum *b);
+int data_compare_row(const Layout *l, const Datum *data, const Column *columns, uint32_t i);
+PyObject *data_key(const Layout *l, const Datum *data);
+
+static inline bool is_text(uint16_t type) { return type == TM_UTF8 || type == TM_BINARY; }
+uint32_t type_width(uint16_t type);
+const char *type_name(uint16_t type);
+
+/* text_bytes is where the bytes of a text datum are. */
+static inline const char *text_bytes(const Datum *d, uint32_t *n)
+{
+    Py_ssize_t len;
+    if (PyBytes_Check(d->text)) {
+        *n = (uint32_t)PyBytes_GET_SIZE(d->text);
+        return PyBytes_AS_STRING(d->text);
+    }
+    const char *s = PyUnicode_AsUTF8AndSize(d->text, &len); /* kept by the str since datum_set: cannot fail */
+    *n = (uint32_t)len;
+    return s;
+}
+
+/* Rows are n rows of data, stride bytes apart from the first; where picks is not NULL, row i is the picks[i]-th of them. */
+typedef struct {
+    const uint8_t *first;
+    size_t stride;
+    uint32_t n;
+    const uint32_t *picks;
+} Rows;
+
+static inline const Datum *rows_at(const Rows *r, uint32_t i)
+{
+    return (const Datum *)(r->first + (size_t)(r->picks ? r->picks[i] : i) * r->stride);
+}
+
+void rows_write(const Layout *l, Builder *b, uint32_t nodes, const Rows *rows);
+
+/* ---- engine.c ---- */
+
+/* Cell is the fault cell of the contract, which the host reads after a trap. */
+typedef struct {
+    uint32_t item;
+    const char *message;
+    uint32_t message_len;
+    const char *place;
+    uint32_t place_len;
+} Cell;
+
+_Static_assert(sizeof(Cell) == TM_FAULT_CELL_SIZE, "the fault cell has a fixed layout");
+
+extern Cell fault_cell;
+
+/* Handle is what ports, states, timers and the like begin with. */
+typedef struct {
+    PyObject_HEAD
+    Engine *engine;
+    uint32_t id;
+} Handle;
+
+/* Callback is a method of the user's operator. */
+typedef struct {
+    PyObject *call;
+    PyObject *place; /* bytes "op.py:12": where it begins */
+} Callback;
+
+typedef struct Input Input;
+typedef struct Output Output;
+typedef struct State State;
+
+/* StateClass is what a kind of state does at the ends of a frame. */
+typedef struct {
+    /* load begins a frame of so many keys; the section is absent where the host sent none. */
+    int (*load)(State *, uint32_t keys, Section);
+    /* flush adds the changes since load, or since the last flush, to the answer. */
+    int (*flush)(State *, Builder *);
+} StateClass;
+
+struct State {
+    PyObject_HEAD
+    Engine *engine;
+    uint32_t id;
+    const StateClass *kind;
+    Layout *key; /* of a map */
+    Layout *value;
+    Column *columns; /* of the frame's section: the map key's first */
+    Section section;
+};
+
+/* TimerChange is one entry of a TIMERS section of an answer. */
+typedef struct {
+    int64_t time;
+    uint32_t key, tag_end;
+    uint16_t name;
+    uint8_t domain, op;
+} TimerChange;
+
+typedef struct {
+    Callback callback;
+    uint8_t domain;
+} TimerName;
+
+typedef struct {
+    uint64_t value; /* counters: to add; gauges: the bits of the float */
+    bool changed;
+} Metric;
+
+struct Engine {
+    PyObject_HEAD
+    Frame frame;
+    uint32_t items;       /* of the frame that are processed: all, or fewer where the answer to all was too large */
+    uint32_t frame_items; /* of the frame */
+    uint32_t key;         /* of the item under way; TM_NO_KEY where it has none */
+    int64_t bytes;        /* an upper bound of the answer so far */
+    int64_t bytes_stop;   /* the frame ends with the item that gets bytes here */
+    uint32_t bytes_max;   /* frame_bytes of the open request */
+    uint32_t scans;       /* opened by the frame */
+    bool running;         /* a frame is under way */
+    bool applied;         /* changes went to the host before the answer */
+
+    uint32_t inputs_n, outputs_n, states_n, timers_n, metrics_n;
+    Input *inputs[TM_INPUT_PORTS_MAX];
+    Output *outputs[TM_OUTPUT_PORTS_MAX];
+    State *states[TM_STATES_MAX];
+    TimerName timers[TM_TIMER_NAMES_MAX];
+    Metric metrics[TM_METRICS_MAX];
+    uint32_t metrics_changed;
+    Callback watermark, end;
+
+    Layout *key_layout; /* NULL where the key is not read */
+    uint32_t *key_order; /* of the layout's columns among the key's */
+    Column *key_columns;
+    PyObject *key_row; /* of the key key_row_of */
+    uint32_t key_row_of;
+
+    TimerChange *changes;
+    uint32_t changes_n, changes_capacity;
+    uint8_t *tags;
+    uint32_t tags_n, tags_capacity;
+
+    Builder answer;
+    Builder block; /* for keys and bounds that the host is asked with */
+    PyObject *views; /* memoryviews of the frame that the user's code may have kept */
+};
+
+extern PyTypeObject Engine_Type;
+
+/* engine_key is the key of the item under way, or TM_NO_KEY with an exception. */
+static inline uint32_t engine_key(Engine *e, const char *what)
+{
+    if (e->key == TM_NO_KEY)
+        PyErr_Format(PyExc_RuntimeError, "%s where no item with a key is under way", what);
+    return e->key;
+}
+
+/* engine_held tells that the item under way made the engine keep n more bytes until the end of the frame, which therefore ends earlier. */
+static inline void engine_held(Engine *e, uint32_t n) { e->bytes_stop -= n; }
+
+int engine_apply(Engine *e, State *s);
+PyObject *engine_ask(Engine *e, State *s, uint32_t key, const uint8_t *map_key, uint32_t map_key_len);
+int engine_views_add(Engine *e, PyObject *view);
+const uint8_t *engine_process(Engine *e, const uint8_t *data, uint32_t len, uint32_t *answer_len);
+
+/* grow makes room for n elements of the given size in *array. */
+int grow(void *array, uint32_t *capacity, uint32_t n, size_t size);
+
+/* ---- ports.c, batch.c, value.c, list.c, map.c, timers.c ---- */
+
+/* What an input port does with the result of the user's method. */
+typedef enum {
+    RESULT_NONE,   /* it must be None: the method emits */
+    RESULT_MAP,    /* a row for the output port */
+    RESULT_FILTER, /* whether the row passes to the output port */
+    RESULT_FLAT,   /* an iterable of rows for the output port */
+} Result;
+
+struct Input {
+    PyObject_HEAD
+    Engine *engine;
+    uint32_t id;
+    Callback callback;
+    Layout *layout;
+    Result result;
+    Output *output; /* of results */
+    bool batch;     /* the method takes columns */
+    uint32_t columns_n; /* that the host sends */
+    Column *columns;
+    int32_t *sources; /* by field: the column that it is read from, or -1 for the rows' event times */
+    Column *fields;   /* by field, while a frame runs */
+};
+
+struct Output {
+    PyObject_HEAD
+    Engine *engine;
+    uint32_t id;
+    PyObject *name;
+    Layout *layout;
+    uint32_t nodes_n;
+    struct OutputNode *nodes;
+    int32_t passes; /* the input port whose columns are passed through, -1 for none */
+    uint32_t n, capacity;
+    uint32_t *items;
+    struct OutputColumn *columns; /* by field of the layout */
+    Datum *data;                  /* of the row that is emitted */
+    struct EmittedBatch *batches;
+    uint32_t batches_n, batches_capacity;
+};
+
+extern PyTypeObject Input_Type, Output_Type, Value_Type, List_Type, Map_Type, MapScan_Type, Timer_Type, Counter_Type, Gauge_Type;
+
+int input_run(Input *in, uint32_t limit, uint32_t *done);
+int input_run_batch(Input *in, uint32_t limit, uint32_t *done);
+int output_emit(Output *out, PyObject *row);
+int output_emit_empty(Output *out);
+void output_reset(Output *out);
+uint32_t output_sections(const Output *out);
+int output_flush(Output *out, Builder *b, uint32_t done);
+int batch_flush(Output *out, Builder *b);
+PyObject *output_emit_batch(PyObject *self, PyObject *const *args, Py_ssize_t nargs);
+
+int timers_run(Engine *e, uint32_t limit, uint32_t *done);
+void timers_flush(Engine *e, Builder *b);
+void metrics_reset(Engine *e);
+void metrics_flush(Engine *e, Builder *b);
+
+/* ---- host.c: the imports, and the polling of the interpreter's loop ---- */
+
+int32_t host_state_get(uint32_t state, uint32_t key, const void *map_key, uint32_t len, void *out, uint32_t capacity);
+int32_t host_scan_open(uint32_t state, uint32_t key, const void *bounds, uint32_t len, uint32_t flags);
+int32_t host_scan_next(int32_t handle, void *out, uint32_t capacity);
+void host_apply(const void *frame, uint32_t len);
+void host_log(int32_t level, const void *line, uint32_t len);
+int64_t host_fuel_left(void);
+
+extern PyObject *FuelExhausted;
+
+/* poll_begin starts the watch over one call into the instance; poll_end ends it: what runs after that may use the rest of the fuel. */
+void poll_begin(Engine *e, uint32_t items);
+void poll_end(void);
+
+#endif

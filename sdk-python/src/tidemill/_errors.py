@@ -1,0 +1,74 @@
+"""Errors of operators, and how an exception is told to the host."""
+
+from __future__ import annotations
+
+import traceback
+from types import TracebackType
+
+MESSAGE_BYTES_MAX = 4096  # of a message and of a place, each
+
+
+class Error(Exception):
+    """Rejects the item under way: ``raise tidemill.Error("a click without a page")``.
+
+    The job's policy says what happens to the item; nothing that was done for it takes effect. Its text goes to the host as it is,
+    where any other exception goes there with its traceback.
+    """
+
+
+class ParamError(Exception):
+    """Refuses a parameter; for ``Operator.open``."""
+
+    def __init__(self, param: str, message: str) -> None:
+        super().__init__(param, message)
+        self.param = param
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"parameter {self.param}: {self.message}"
+
+
+def explain(error: BaseException) -> tuple[str, str]:
+    """The message of an exception and its place, ``op.py:12``, the innermost line of the user's.
+
+    The message of an ``Error`` is its text. That of another exception begins with its type and text, and its traceback follows,
+    without the lines of this package. Both have at most 4,096 bytes; of a longer traceback the middle is left out.
+    """
+    own = [f for f in _frames(error.__traceback__) if not _is_ours(f)]
+    place = f"{own[-1].filename}:{own[-1].lineno}" if own else ""
+    head = _head(error)
+    if isinstance(error, Error) or not own:
+        return _cut(head), _cut(place)
+    lines = traceback.StackSummary.from_list(own).format()
+    return _cut(head + "\nTraceback (most recent call last):\n" + "".join(lines).rstrip("\n")), _cut(place)
+
+
+def _head(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:
+        text = "its text cannot be made"
+    if isinstance(error, (Error, ParamError)):
+        return text or type(error).__name__
+    name = type(error).__name__
+    return f"{name}: {text}" if text else name
+
+
+def _frames(tb: TracebackType | None) -> list[traceback.FrameSummary]:
+    return list(traceback.extract_tb(tb))
+
+
+_PACKAGE = __name__.rpartition(".")[0]
+_HERE = __file__.rpartition("/")[0] if "__file__" in globals() and __file__ else ""
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return bool(_HERE) and frame.filename.startswith(_HERE + "/") or frame.filename.startswith(f"<frozen {_PACKAGE}")
+
+
+def _cut(text: str) -> str:
+    data = text.encode("utf-8", "replace")
+    if len(data) <= MESSAGE_BYTES_MAX:
+        return data.decode()
+    half = MESSAGE_BYTES_MAX // 2 - 8
+    return (data[:half].decode("utf-8", "ignore") + "\n...\n" + data[-half:].decode("utf-8", "ignore"))
