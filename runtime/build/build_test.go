@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -71,7 +72,7 @@ func TestALockFindsChanges(t *testing.T) {
 	write("sdk/sdk.go", "package sdk\n")
 	write("op.wasm", "module")
 	path := filepath.Join(dir, "op.wasm.lock")
-	lock, err := NewLock(path, filepath.Join(dir, "op"), &Built{Go: "go1.26.0", SHA256: "another"})
+	lock, err := NewLock(path, filepath.Join(dir, "op"), &Built{Toolchain: "go1.26.0", SHA256: "another"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,14 +105,17 @@ func TestALockFindsChanges(t *testing.T) {
 	}
 }
 
-// TestTheCarriedSDKIsFresh compares contents, because another version of Go may pack them to other bytes.
-func TestTheCarriedSDKIsFresh(t *testing.T) {
-	packed, err := PackSDK(filepath.Join(root, "sdk-go"))
+// TestTheCarriedSDKsAreFresh compares contents, because another version of Go may pack them to other bytes.
+func TestTheCarriedSDKsAreFresh(t *testing.T) {
+	archives, err := Archives(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want, got := contents(t, packed), contents(t, sdkGo); want != got {
-		t.Error("sdk-go.zip is stale: run `go generate ./runtime/build` in the root of the repository")
+	for _, l := range languages {
+		name := path.Base(l.sdk) + ".zip"
+		if want, got := contents(t, archives[name]), contents(t, l.archive); want != got {
+			t.Errorf("%s is stale: run `go generate ./runtime/build` in the root of the repository", name)
+		}
 	}
 }
 
@@ -144,11 +148,11 @@ func TestANewProjectBuildsOffline(t *testing.T) {
 	var sums []string
 	for range 2 {
 		dir := filepath.Join(t.TempDir(), "shop-totals")
-		p, err := New(dir)
+		p, err := New(dir, "go")
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := []string{"README.md", ".gitignore", "go.mod", "job.yaml", "main.go", "main_test.go", "testdata/orders.csv"}
+		want := []string{"job.yaml", "testdata/orders.csv", "README.md", ".gitignore", "go.mod", "main.go", "main_test.go"}
 		if !slices.Equal(p.Files, want) {
 			t.Errorf("files %q, want %q", p.Files, want)
 		}
@@ -191,23 +195,25 @@ func TestMistakesAreNamed(t *testing.T) {
 		_, err := Build(context.Background(), dir, out)
 		return err
 	}
-	start := func(dir string) error {
-		_, err := New(dir)
+	startIn := func(dir, lang string) error {
+		_, err := New(dir, lang)
 		return err
 	}
+	start := func(dir string) error { return startIn(dir, "go") }
 	for _, c := range []struct {
 		what string
 		err  error
 		code *errcode.Code
 		says string
 	}{
-		{"no sources", build(empty, ""), ErrSources, "there are no Go files"},
+		{"no sources", build(empty, ""), ErrSources, "no go.mod or Go files"},
 		{"a mistake in the sources", build(broken, ""), ErrCompile, "undefined: undefined"},
 		{"no SDK", build(foreign, ""), ErrMarker, "does not export tidemill_abi_1"},
 		{"a name in capitals", start(filepath.Join(empty, "Shop")), ErrName, `"Shop" cannot be the name`},
 		{"a name with a blank", start(filepath.Join(empty, "a b")), ErrName, "cannot be the name"},
 		{"a folder that is in use", start(mustRename(t, full, "full")), ErrExists, "not empty"},
 		{"a file of that name", start(fileOf(t, "taken")), ErrExists, "something else of that name"},
+		{"a language that we do not speak", startIn(filepath.Join(empty, "shop"), "cobol"), ErrLanguage, `no projects in "cobol"`},
 		{"no room for the module", build(fixed(t), "no/such/folder/x.wasm"), ErrWrite, "could not be written"},
 	} {
 		e := errcode.Of(c.err)
@@ -245,7 +251,7 @@ func fileOf(t *testing.T, name string) string {
 func fixed(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "fixed")
-	if _, err := New(dir); err != nil {
+	if _, err := New(dir, "go"); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -11,4 +11,5 @@ var (
 	ErrWrite     = errcode.New("TM-BUILD-005", errcode.Environment, "a file could not be written")
 	ErrName      = errcode.New("TM-BUILD-006", errcode.Invalid, "the name of a project is not usable")
 	ErrExists    = errcode.New("TM-BUILD-007", errcode.Invalid, "the folder of a new project exists already")
+	ErrLanguage  = errcode.New("TM-BUILD-008", errcode.Invalid, "there are no projects in that language")
 )

@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
 )
 
@@ -17,11 +17,11 @@ const LockSuffix = ".lock"
 
 // Lock says what a committed module was built from.
 type Lock struct {
-	Source  string `json:"source"`         // folder of the main package, relative to the lock
-	Sources string `json:"sources_sha256"` // of all that is compiled into the module but Go's own library
-	Recipe  string `json:"recipe_sha256"`
-	Go      string `json:"go"`
-	Module  string `json:"wasm_sha256"`
+	Source    string `json:"source"`         // folder of the operator, relative to the lock
+	Sources   string `json:"sources_sha256"` // of all that is compiled into the module but the language's own library
+	Recipe    string `json:"recipe_sha256"`
+	Toolchain string `json:"toolchain"`
+	Module    string `json:"wasm_sha256"`
 }
 
 // Locks finds all locks below a folder, sorted.
@@ -61,8 +61,12 @@ func NewLock(path, source string, built *Built) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lock{Source: filepath.ToSlash(rel), Recipe: recipe(), Go: built.Go, Module: built.SHA256}
-	l.Sources, err = sources(source)
+	in, err := languageOf(source)
+	if err != nil {
+		return nil, err
+	}
+	l := &Lock{Source: filepath.ToSlash(rel), Recipe: sum([]byte(in.recipe)), Toolchain: built.Toolchain, Module: built.SHA256}
+	l.Sources, err = in.digest(source)
 	return l, err
 }
 
@@ -84,10 +88,15 @@ func (l *Lock) Check(path string) error {
 	if sum(binary) != l.Module {
 		return fmt.Errorf("%s: the module is not the one that the lock describes", path)
 	}
-	if l.Recipe != recipe() {
+	source := filepath.Join(filepath.Dir(path), filepath.FromSlash(l.Source))
+	in, err := languageOf(source)
+	if err != nil {
+		return err
+	}
+	if l.Recipe != sum([]byte(in.recipe)) {
 		return fmt.Errorf("%s: the recipe has changed since the module was built", path)
 	}
-	now, err := sources(filepath.Join(filepath.Dir(path), filepath.FromSlash(l.Source)))
+	now, err := in.digest(source)
 	if err != nil {
 		return err
 	}
@@ -97,34 +106,12 @@ func (l *Lock) Check(path string) error {
 	return nil
 }
 
-func recipe() string {
-	return sum([]byte(strings.Join(goRecipe, " ") + "\n" + strings.Join(goEnv, " ")))
-}
-
-// sum is the SHA-256 of b in hex.
-func sum(b []byte) string {
-	digest := sha256.Sum256(b)
-	return hex.EncodeToString(digest[:])
-}
-
-// sources digests what a guest is compiled from: its own folder and, where its go.mod replaces a module by a folder, that folder
-// too. Tests are left out: they are not in the module.
-func sources(dir string) (string, error) {
-	folders := []string{dir}
-	root, mod, err := moduleOf(dir)
-	if err != nil {
-		return "", err
-	}
-	for _, line := range strings.Split(string(mod), "\n") {
-		_, to, found := strings.Cut(line, "=>")
-		if to = strings.TrimSpace(to); found && strings.HasPrefix(to, ".") {
-			folders = append(folders, filepath.Join(root, filepath.FromSlash(to)))
-		}
-	}
+// digestFolders digests a prefix and the sources in folders and below.
+func digestFolders(prefix []byte, folders []string, source func(name string) bool, skip ...string) (string, error) {
 	h := sha256.New()
-	h.Write(mod)
+	h.Write(prefix)
 	for i, folder := range folders {
-		files, err := compiled(folder)
+		files, err := filesBelow(folder, source, skip...)
 		if err != nil {
 			return "", err
 		}
@@ -140,22 +127,9 @@ func sources(dir string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// moduleOf finds the go.mod that a folder belongs to.
-func moduleOf(dir string) (root string, mod []byte, err error) {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return "", nil, err
-	}
-	for root = abs; ; root = filepath.Dir(root) {
-		mod, err = os.ReadFile(filepath.Join(root, "go.mod"))
-		if err == nil || root == filepath.Dir(root) {
-			return root, mod, err
-		}
-	}
-}
-
-// compiled lists the files of a folder and below that a build can read, relative and sorted.
-func compiled(folder string) ([]string, error) {
+// filesBelow lists the sources of a folder and below, relative and sorted. Folders with a dot in front, and those of the given
+// names, are left out.
+func filesBelow(folder string, source func(name string) bool, skip ...string) ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -163,12 +137,12 @@ func compiled(folder string) ([]string, error) {
 		}
 		name := d.Name()
 		if d.IsDir() {
-			if path != folder && (strings.HasPrefix(name, ".") || name == "testdata" || name == "operatortest") {
+			if path != folder && (strings.HasPrefix(name, ".") || slices.Contains(skip, name)) {
 				return filepath.SkipDir
 			}
 			return nil
 		}
-		if strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") || name == "go.mod" || name == "go.sum" {
+		if source(name) {
 			rel, err := filepath.Rel(folder, path)
 			if err != nil {
 				return err
@@ -177,6 +151,12 @@ func compiled(folder string) ([]string, error) {
 		}
 		return nil
 	})
-	sort.Strings(files)
+	slices.Sort(files)
 	return files, err
+}
+
+// sum is the SHA-256 of b in hex.
+func sum(b []byte) string {
+	digest := sha256.Sum256(b)
+	return hex.EncodeToString(digest[:])
 }

@@ -3,55 +3,44 @@ package build
 import (
 	"archive/zip"
 	"bytes"
-	_ "embed"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
-	"sort"
-	"strings"
 	"time"
 )
 
-//go:generate go run ./archive
-
-// sdkGo is the SDK's sources. A module of its own cannot be embedded as files: go:embed stops at a go.mod.
-//
-//go:embed sdk-go.zip
-var sdkGo []byte
-
-// PackSDK packs the sources of an SDK: all Go files but tests, and go.mod. Equal sources give equal bytes.
-func PackSDK(dir string) ([]byte, error) {
-	var files []string
-	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+// Archives gives the SDKs of the languages, packed from their folders in the root of the repository, by the name of the file that
+// the binary carries. Equal sources give equal bytes.
+func Archives(root string) (map[string][]byte, error) {
+	archives := map[string][]byte{}
+	for _, l := range languages {
+		name := path.Base(l.sdk)
+		packed, err := pack(filepath.Join(root, name), l.packs, l.leaves)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if d.IsDir() && d.Name() == "testdata" {
-			return filepath.SkipDir
-		}
-		if strings.HasSuffix(p, ".go") && !strings.HasSuffix(p, "_test.go") || d.Name() == "go.mod" {
-			files = append(files, p)
-		}
-		return nil
-	})
+		archives[name+".zip"] = packed
+	}
+	return archives, nil
+}
+
+// pack packs the sources below a folder.
+func pack(dir string, source func(name string) bool, skip []string) ([]byte, error) {
+	files, err := filesBelow(dir, source, skip...)
 	if err != nil {
 		return nil, err
 	}
-	sort.Strings(files)
 	var packed bytes.Buffer
 	z := zip.NewWriter(&packed)
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		text, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(file)))
 		if err != nil {
 			return nil, err
 		}
-		rel, err := filepath.Rel(dir, file)
-		if err != nil {
-			return nil, err
-		}
-		w, err := z.CreateHeader(&zip.FileHeader{Name: filepath.ToSlash(rel), Method: zip.Deflate, Modified: time.Unix(1_700_000_000, 0).UTC()})
+		w, err := z.CreateHeader(&zip.FileHeader{Name: file, Method: zip.Deflate, Modified: time.Unix(1_700_000_000, 0).UTC()})
 		if err != nil {
 			return nil, err
 		}
@@ -65,9 +54,9 @@ func PackSDK(dir string) ([]byte, error) {
 	return packed.Bytes(), nil
 }
 
-// unpackSDK writes the SDK's sources below a folder.
-func unpackSDK(to string) error {
-	z, err := zip.NewReader(bytes.NewReader(sdkGo), int64(len(sdkGo)))
+// unpack writes an archive's files below a folder.
+func unpack(archive []byte, to string) error {
+	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
 		return fmt.Errorf("the binary's own SDK cannot be read: %w", err)
 	}

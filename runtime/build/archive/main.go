@@ -1,5 +1,5 @@
-// Command archive packs the sources of sdk-go into sdk-go.zip, which the binary carries for `tidemill new`. Equal sources give
-// equal bytes. It is run by go generate in package build.
+// Command archive packs the sources of each SDK into an archive (sdk-go.zip, ...), which the binary carries for `tidemill new`. It
+// is run by go generate in package build.
 package main
 
 import (
@@ -10,9 +10,11 @@ import (
 )
 
 func main() {
-	packed, err := build.PackSDK("../../sdk-go")
-	if err == nil {
-		err = os.WriteFile("sdk-go.zip", packed, 0o644)
+	archives, err := build.Archives("../..")
+	for name, packed := range archives {
+		if err == nil {
+			err = os.WriteFile(name, packed, 0o644)
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -2,8 +2,8 @@
 //
 //	go run ./runtime/build/guests            rebuild what is not fresh
 //	go run ./runtime/build/guests -all       rebuild everything
-//	go run ./runtime/build/guests -check     rebuild into nowhere and compare byte for byte; with another version of Go than
-//	                                         the recorded one the bytes differ by right, and only the build itself is checked
+//	go run ./runtime/build/guests -check     rebuild into nowhere and compare byte for byte; with another toolchain than the
+//	                                         recorded one the bytes differ by right, and only the build itself is checked
 //	go run ./runtime/build/guests -new SOURCE MODULE.wasm
 package main
 
@@ -77,7 +77,7 @@ func rebuild(path, source string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s: %d bytes, %s\n", built.Path, built.Bytes, built.Go)
+	fmt.Printf("%s: %d bytes, %s\n", built.Path, built.Bytes, built.Toolchain)
 	return lock.Write(path)
 }
 
@@ -94,8 +94,8 @@ func compare(path, source string, lock *build.Lock) error {
 	switch {
 	case err != nil:
 		return err
-	case built.Go != lock.Go:
-		fmt.Printf("%s: builds with %s; recorded with %s, bytes not compared\n", path, built.Go, lock.Go)
+	case built.Toolchain != lock.Toolchain:
+		fmt.Printf("%s: builds with %s; recorded with %s, bytes not compared\n", path, built.Toolchain, lock.Toolchain)
 	case built.SHA256 != lock.Module:
 		return fmt.Errorf("%s: building it again gives other bytes (%s, recorded %s)", path, built.SHA256, lock.Module)
 	default:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,8 +17,8 @@ func (a *app) buildCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "build DIR",
 		Short: "Build an operator's sources into a .wasm module",
-		Long: "build makes a module of the Go sources in a folder, with the plain Go toolchain and the one recipe that an operator needs. The same\n" +
-			"sources and version of Go give the same bytes.",
+		Long: "build makes a module of the sources in a folder, in the language that its files are of, with the\n" +
+			"language's own toolchain and the one recipe that an operator needs. The same Go sources and version of Go give the same bytes.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			made, err := build.Build(a.ctx, args[0], out)
@@ -36,23 +37,26 @@ type builtText struct{ *build.Built }
 
 // Print implements printer.
 func (b builtText) Print(w io.Writer) {
-	fmt.Fprintf(w, "%s: %s, sha256:%.12s, %s\n", b.Path, view.Bytes(int64(b.Bytes)), b.SHA256, b.Go)
+	fmt.Fprintf(w, "%s: %s, sha256:%.12s, %s\n", b.Path, view.Bytes(int64(b.Bytes)), b.SHA256, b.Toolchain)
 }
 
 func (a *app) newCommand() *cobra.Command {
-	return &cobra.Command{
+	lang := build.Languages()[0]
+	c := &cobra.Command{
 		Use:   "new DIR",
-		Short: "Begin a project: an operator in Go with a test, a job and some data",
+		Short: "Begin a project: an operator with a test, a job and some data",
 		Long:  "new writes a project into a new folder. It has the SDK's sources with it, so that it builds, tests and runs offline.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			made, err := build.New(args[0])
+			made, err := build.New(args[0], lang)
 			if err != nil {
 				return err
 			}
 			return a.show(made, projectText{made})
 		},
 	}
+	c.Flags().StringVarP(&lang, "lang", "l", lang, "the operator's language: "+strings.Join(build.Languages(), ", "))
+	return c
 }
 
 // projectText shows what new made.
@@ -60,6 +64,8 @@ type projectText struct{ *build.Project }
 
 // Print implements printer.
 func (p projectText) Print(w io.Writer) {
-	fmt.Fprintf(w, "%s has a project; next:\n", p.Dir)
-	fmt.Fprintf(w, "  cd %s\n  go test ./...\n  tidemill build .\n  tidemill run job.yaml\n", filepath.ToSlash(p.Dir))
+	fmt.Fprintf(w, "%s has a project; next:\n  cd %s\n", p.Dir, filepath.ToSlash(p.Dir))
+	for _, command := range p.Next {
+		fmt.Fprintf(w, "  %s\n", command)
+	}
 }
