@@ -116,7 +116,7 @@ var stateObject = &spec.Object{
 
 var limitsObject = &spec.Object{
 	Fields: []spec.Field{
-		{Name: "memory_bytes_max", Kind: spec.Size, Default: "64MiB", Min: "1MiB", Max: "1GiB", Doc: "Memory of an instance."},
+		{Name: "memory_bytes_max", Kind: spec.Size, Min: "1MiB", Max: "1GiB", Doc: "Memory of an instance; 64MiB by default, 256MiB for Python."},
 		{Name: "fuel_base", Kind: spec.Int, Default: "100000000", Min: "1", Max: "1000000000000000",
 			Doc: "Fuel of one call, about one unit an executed instruction; fuel_per_item is added for each record or timer."},
 		{Name: "fuel_per_item", Kind: spec.Int, Default: "5000000", Min: "1", Max: "1000000000000", Doc: "Fuel for each record or timer of a call."},

@@ -36,8 +36,8 @@ func (g *Guests) Load(ctx context.Context, path string) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Module{Path: path, Digest: loaded.Digest.String(), Compiled: loaded.Compiled}
-	if m.Describe, err = sandbox.Describe(m.guest(), sandbox.Limits{}); err != nil {
+	m := &Module{Path: path, Digest: loaded.Digest.String(), Guest: sandbox.FromCache(loaded)}
+	if m.Describe, err = sandbox.Describe(m.Guest, sandbox.Limits{}); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -71,11 +71,7 @@ func unreadable(path string, err error) error {
 
 // Inspect implements Modules.
 func (g *Guests) Inspect(m *Module, limits Limits, request abi.OpenRequest) (*sandbox.Inspection, error) {
-	return sandbox.Inspect(m.guest(), limits.sandbox(), request)
-}
-
-func (m *Module) guest() sandbox.Module {
-	return sandbox.Module{Compiled: m.Compiled, Digest: m.Digest}
+	return sandbox.Inspect(m.Guest, limits.sandbox(), request)
 }
 
 func (l Limits) sandbox() sandbox.Limits {
@@ -86,7 +82,7 @@ func (l Limits) sandbox() sandbox.Limits {
 
 // Guest is the configuration of the sandbox for an operator that is a module.
 func (o *Operator) Guest() sandbox.Config {
-	c := sandbox.Config{Module: o.Module.guest(), Entry: o.Module.Entry, Binding: o.Binding, Limits: o.Limits.sandbox()}
+	c := sandbox.Config{Module: o.Module.Guest, Entry: o.Module.Entry, Binding: o.Binding, Limits: o.Limits.sandbox()}
 	if o.Limits.RecycleInstance {
 		c.Recycle = sandbox.RecycleBarrier
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/tidemill/tidemill/connectors"
 	"github.com/tidemill/tidemill/runtime/operator"
 	"github.com/tidemill/tidemill/runtime/record"
-	"github.com/tidemill/tidemill/runtime/sandbox/vm"
+	"github.com/tidemill/tidemill/runtime/sandbox"
 )
 
 // Plan is a job ready to run.
@@ -97,7 +97,7 @@ type Operator struct {
 type Module struct {
 	Path     string
 	Digest   string // sha256 of the original, hex
-	Compiled vm.Compiled
+	Guest    sandbox.Module
 	Describe *abi.Description
 	Entry    string
 }

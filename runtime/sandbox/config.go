@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"github.com/tidemill/tidemill/abi"
+	"github.com/tidemill/tidemill/runtime/sandbox/modcache"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
 )
 
@@ -9,6 +10,19 @@ import (
 type Module struct {
 	Compiled vm.Compiled
 	Digest   string // sha256 of the original bytes, hex
+	// Interpreted says that the module is code for an interpreter, which needs more memory, and Described is what it says of
+	// itself without being asked.
+	Interpreted bool
+	Described   []byte
+}
+
+// FromCache is a module as the cache has it.
+func FromCache(m *modcache.Module) Module {
+	loaded := Module{Compiled: m.Compiled, Digest: m.Digest.String()}
+	if m.Script != nil {
+		loaded.Interpreted, loaded.Described = true, m.Script.Describe
+	}
+	return loaded
 }
 
 // short is enough of the digest to find the module by.
@@ -38,7 +52,7 @@ type Config struct {
 
 // Limits of one operator. The zero value of a field means its default.
 type Limits struct {
-	MemoryBytesMax uint64 // of an instance
+	MemoryBytesMax uint64 // of an instance; the default is that of abi for the module's kind
 	StartFuel      int64  // units for the start of an instance
 	OpenFuel       int64  // units for each of describe, open and reserve
 	FuelBase       int64  // units for a frame, plus
@@ -61,7 +75,10 @@ const (
 )
 
 // fill sets what was left out.
-func (l Limits) fill() Limits {
+func (l Limits) fill(m *Module) Limits {
+	if m.Interpreted {
+		orDefault(&l.MemoryBytesMax, abi.MemoryBytesMaxPython)
+	}
 	orDefault(&l.MemoryBytesMax, abi.MemoryBytesMax)
 	orDefault(&l.StartFuel, defaultStartFuel)
 	orDefault(&l.OpenFuel, defaultOpenFuel)

@@ -92,14 +92,6 @@ func (g *guest) answer(export vm.Export, part string, a, b uint32) ([]byte, erro
 	return append([]byte(nil), data...), nil
 }
 
-func (g *guest) describe() (*abi.Description, error) {
-	data, err := g.answer(vm.Describe, abi.ExportDescribe, 0, 0)
-	if err != nil {
-		return nil, err
-	}
-	return abi.ParseDescription(data)
-}
-
 // open binds slot 0. A refusal by the operator is an *abi.OpenError.
 func (g *guest) open(request *abi.OpenRequest) (*abi.Descriptor, *abi.Binding, error) {
 	data, err := json.Marshal(request)

@@ -33,7 +33,7 @@ var realGuest = sync.OnceValues(func() (Module, error) {
 	if err != nil {
 		return Module{}, err
 	}
-	return Module{Compiled: m.Compiled, Digest: m.Digest.String()}, nil
+	return FromCache(m), nil
 })
 
 func guestModule(t testing.TB) Module {

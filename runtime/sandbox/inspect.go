@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"sort"
@@ -10,6 +11,7 @@ import (
 	"github.com/tidemill/tidemill/runtime/operator"
 	"github.com/tidemill/tidemill/runtime/record"
 	"github.com/tidemill/tidemill/runtime/sandbox/guestlog"
+	"github.com/tidemill/tidemill/runtime/sandbox/script"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
 )
 
@@ -23,13 +25,26 @@ type Inspection struct {
 
 // Describe asks a throw-away instance what the module holds.
 func Describe(m Module, limits Limits) (*abi.Description, error) {
-	limits = limits.fill()
+	limits = limits.fill(&m)
 	g, err := throwAway(&m, &limits)
 	if err != nil {
 		return nil, m.planError(ErrDescribe, "starting", err)
 	}
 	defer g.close()
-	d, err := g.describe()
+	return m.ask(g)
+}
+
+// ask asks an instance what the module holds. What a module says of itself without being asked must be the same.
+func (m *Module) ask(g *guest) (*abi.Description, error) {
+	said, err := g.answer(vm.Describe, abi.ExportDescribe, 0, 0)
+	if err != nil {
+		return nil, m.planError(ErrDescribe, "describing", err)
+	}
+	if m.Described != nil && !bytes.Equal(said, m.Described) {
+		return nil, ErrDescribe.Errorf("module %s describes itself otherwise than its code does", m.short()).
+			At("section %s", script.DescribeSection).Do("build the module again with `tidemill build`")
+	}
+	d, err := abi.ParseDescription(said)
 	if err != nil {
 		return nil, m.planError(ErrDescribe, "describing", err)
 	}
@@ -40,15 +55,15 @@ func Describe(m Module, limits Limits) (*abi.Description, error) {
 // flows. The request's Entry, Inputs, Key and Params count; limits are filled in, and parameters are checked against the
 // description. Every error is coded and names the parameter or column at fault where there is one.
 func Inspect(m Module, limits Limits, request abi.OpenRequest) (*Inspection, error) {
-	limits = limits.fill()
+	limits = limits.fill(&m)
 	g, err := throwAway(&m, &limits)
 	if err != nil {
 		return nil, m.planError(ErrDescribe, "starting", err)
 	}
 	defer g.close()
-	description, err := g.describe()
+	description, err := m.ask(g)
 	if err != nil {
-		return nil, m.planError(ErrDescribe, "describing", err)
+		return nil, err
 	}
 	entry := description.Entry(request.Entry)
 	if entry == nil {
@@ -193,8 +208,11 @@ func checkColumn(entry *abi.Entry, port *abi.InputPort, want *abi.Field, schema 
 		port.Name).Do("the input has %q", names)
 }
 
-// planError codes a failure of a throw-away instance.
+// planError codes a failure of a throw-away instance. Code that cannot be loaded says all that there is to say.
 func (m *Module) planError(code *errcode.Code, doing string, err error) error {
+	if e := errcode.Of(err); e != nil && e.Code == script.ErrLoad {
+		return e
+	}
 	if f := asFault(err); f != nil {
 		return code.Errorf("%s module %s ended in a %s", doing, m.short(), faultText(f)).Because(faultCode(f.Kind).Errorf("%s", f.Detail))
 	}

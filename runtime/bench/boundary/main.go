@@ -120,7 +120,7 @@ func open(binary []byte, entry string) (*sandbox.Operator, *operator.Meter, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	module := sandbox.Module{Compiled: m.Compiled, Digest: m.Digest.String()}
+	module := sandbox.FromCache(m)
 	found, err := sandbox.Inspect(module, sandbox.Limits{}, sandbox.Request(entry, "bench", "op", 0, 1, inputs(), nil, nil))
 	if err != nil {
 		return nil, nil, err

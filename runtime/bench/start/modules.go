@@ -93,7 +93,7 @@ type start struct {
 func (s *start) load(ctx context.Context, cache *modcache.Cache, binary []byte) error {
 	m, err := cache.Load(ctx, binary)
 	if err == nil {
-		s.module = sandbox.Module{Compiled: m.Compiled, Digest: m.Digest.String()}
+		s.module = sandbox.FromCache(m)
 	}
 	return err
 }

@@ -8,7 +8,7 @@ import (
 
 // Version is that of the rewriting: bytes metered by another version are not used. It goes up with every change of what Rewrite
 // emits, and so does the fuel count of a run.
-const Version = 2
+const Version = 3
 
 // The names that a metered module adds. A module that already has them is refused.
 const (
@@ -106,6 +106,9 @@ type function struct {
 	reach   int64 // stack bytes of this call and of the uncounted ones below it; 0 once counted
 	body    []byte
 }
+
+// AddedGlobals is the number of globals that a metered module has more, behind its own: the fuel balance and the stack's budget.
+const AddedGlobals = 2
 
 // AddedImports is the number of imports that a metered module has more, and by which the indices of its own functions grow.
 const AddedImports = 2

@@ -24,9 +24,7 @@ func (r *rewriter) binary() []byte {
 	}
 	if runs := r.joined(); len(runs) > 0 {
 		original[wasm.DataSection] = r.dataSection(runs)
-		if r.m.DataCount >= 0 {
-			original[wasm.DataCountSection] = wasm.AppendU32(nil, uint32(len(runs)))
-		}
+		delete(original, wasm.DataCountSection) // no code names a segment
 	}
 	out := make([]byte, 0, len(r.m.Binary)*3/2+256)
 	out = append(out, r.m.Binary[:8]...)
@@ -107,7 +105,7 @@ func (r *rewriter) constExpr(out []byte, e wasm.ConstExpr) []byte {
 }
 
 func (r *rewriter) globalSection() []byte {
-	out := wasm.AppendU32(nil, uint32(len(r.m.Globals))+2)
+	out := wasm.AppendU32(nil, uint32(len(r.m.Globals))+AddedGlobals)
 	for _, g := range r.m.Globals {
 		mutable := byte(0)
 		if g.Mutable {

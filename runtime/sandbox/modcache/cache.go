@@ -6,14 +6,17 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/tidemill/tidemill/internal/errcode"
 	"github.com/tidemill/tidemill/runtime/sandbox/meter"
 	"github.com/tidemill/tidemill/runtime/sandbox/profile"
+	"github.com/tidemill/tidemill/runtime/sandbox/script"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
 )
 
@@ -31,6 +34,8 @@ type Options struct {
 	Folder string
 	// Limits are those that modules are checked against.
 	Limits profile.Limits
+	// Bases are the interpreters that the host carries.
+	Bases []script.Base
 	// Warn is told when the folder cannot be used. It may be nil and must be safe for concurrent use.
 	Warn func(error)
 }
@@ -45,7 +50,8 @@ func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 type Module struct {
 	Digest   Digest
 	Compiled vm.Compiled
-	Report   meter.Report
+	Report   meter.Report   // of the base, where the module is code for one
+	Script   *script.Module // nil where the module is not code for an interpreter
 }
 
 // Cache loads modules. It is safe for concurrent use.
@@ -53,12 +59,19 @@ type Cache struct {
 	engine vm.Engine
 	folder string // of verdicts and metered bytes, empty for none
 	limits profile.Limits
+	bases  []script.Base
 	warn   func(error)
 	most   time.Duration // for a compilation
 
 	mu      sync.Mutex
-	modules map[Digest]*pending
+	modules map[key]*pending
 	closed  bool
+}
+
+// key names what is loaded: a module, or the base of others, which is used otherwise than the same bytes as a module.
+type key struct {
+	digest Digest
+	base   bool
 }
 
 // pending is one module under way or done.
@@ -71,7 +84,7 @@ type pending struct {
 
 // New makes a cache. newEngine makes its engine, which may keep compiled code in the folder it is given (empty for none).
 func New(newEngine func(folder string) vm.Engine, o Options) *Cache {
-	c := &Cache{limits: o.Limits, warn: o.Warn, most: compileTimeMax, modules: map[Digest]*pending{}}
+	c := &Cache{limits: o.Limits, warn: o.Warn, most: compileTimeMax, bases: o.Bases, modules: map[key]*pending{}}
 	if c.warn == nil {
 		c.warn = func(error) {}
 	}
@@ -104,7 +117,21 @@ func usable(folder string) error {
 // A compilation goes on when the load that began it is cancelled; others may wait for it.
 func (c *Cache) Load(ctx context.Context, original []byte) (*Module, error) {
 	digest := Digest(sha256.Sum256(original))
-	p, err := c.join(ctx, digest, original)
+	return c.load(ctx, key{digest: digest}, func(ctx context.Context) (*Module, error) {
+		user, err := script.Parse(original)
+		if err != nil {
+			return nil, err
+		}
+		if user != nil {
+			return c.script(ctx, digest, user)
+		}
+		return c.make(ctx, digest, func() ([]byte, error) { return original, nil })
+	})
+}
+
+// load returns what build makes, which runs once.
+func (c *Cache) load(ctx context.Context, k key, build func(context.Context) (*Module, error)) (*Module, error) {
+	p, err := c.join(ctx, k, build)
 	if err != nil {
 		return nil, err
 	}
@@ -125,23 +152,23 @@ func (c *Cache) Load(ctx context.Context, original []byte) (*Module, error) {
 }
 
 // join finds the compilation of a module, or begins it.
-func (c *Cache) join(ctx context.Context, digest Digest, original []byte) (*pending, error) {
+func (c *Cache) join(ctx context.Context, k key, build func(context.Context) (*Module, error)) (*pending, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil, errors.New("the module cache is closed")
 	}
-	if p, known := c.modules[digest]; known {
+	if p, known := c.modules[k]; known {
 		return p, nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.most)
 	p := &pending{done: make(chan struct{}), late: ctx.Done()}
-	c.modules[digest] = p
+	c.modules[k] = p
 	go func() {
 		defer cancel()
-		p.module, p.err = c.make(ctx, digest, original)
+		p.module, p.err = build(ctx)
 		if p.err != nil {
-			c.forget(digest)
+			c.forget(k)
 		}
 		close(p.done)
 	}()
@@ -153,17 +180,21 @@ func (c *Cache) slow() error {
 		Do("try again when the machine is less busy; else a function of the module is too large: split it")
 }
 
-func (c *Cache) forget(digest Digest) {
+func (c *Cache) forget(k key) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.modules, digest)
+	delete(c.modules, k)
 }
 
 // make loads a module from the folder or from scratch.
-func (c *Cache) make(ctx context.Context, digest Digest, original []byte) (*Module, error) {
+func (c *Cache) make(ctx context.Context, digest Digest, original func() ([]byte, error)) (*Module, error) {
 	e, kept := c.read(digest)
 	if !kept {
-		m, err := profile.Check(original, c.limits)
+		binary, err := original()
+		if err != nil {
+			return nil, err
+		}
+		m, err := profile.Check(binary, c.limits)
 		if err != nil {
 			return nil, err
 		}
@@ -188,10 +219,11 @@ func (c *Cache) make(ctx context.Context, digest Digest, original []byte) (*Modu
 // Close closes every module. No instance may be running.
 func (c *Cache) Close(ctx context.Context) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.closed = true
+	modules := slices.Collect(maps.Values(c.modules))
+	c.mu.Unlock() // what is under way ends by itself, and may need the lock for it
 	var errs []error
-	for _, l := range c.modules {
+	for _, l := range modules {
 		<-l.done
 		if l.module != nil {
 			errs = append(errs, l.module.Compiled.Close(ctx))

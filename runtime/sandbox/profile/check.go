@@ -29,7 +29,7 @@ const (
 const PageBytes = 1 << 16
 
 // Version goes up whenever Check becomes stricter: verdicts of another version are not used.
-const Version = 1
+const Version = 2
 
 // Limits are those that a job may lower.
 type Limits struct {
@@ -42,19 +42,27 @@ const (
 	commandExport = "_start"
 )
 
+// Load is the export by which an interpreter takes the code of an operator; other modules have no use of it.
+const Load = "tidemill_load"
+
 var marker = abi.MarkerPrefix + strconv.Itoa(abi.Version)
 
-// exports are the functions that a module must export.
-var exports = []struct {
+type function struct {
 	name string
 	typ  wasm.FuncType
-}{
+}
+
+// exports are the functions that a module must export.
+var exports = []function{
 	{marker, parse(":")},
 	{abi.ExportDescribe, parse(":I")},
 	{abi.ExportOpen, parse("ii:I")},
 	{abi.ExportReserve, parse("i:i")},
 	{abi.ExportProcess, parse("ii:I")},
 }
+
+// optional are functions that a module may export.
+var optional = []function{{Initialize, parse(":")}, {Load, parse("ii:I")}}
 
 // Check decodes a module and says whether it keeps to the profile. The error is an *errcode.Error. Time and memory are linear in
 // the size of the module.
@@ -315,9 +323,11 @@ func checkExports(m *wasm.Module) error {
 			return err
 		}
 	}
-	if _, has := byName[Initialize]; has {
-		if err := checkFunction(m, byName, Initialize, wasm.FuncType{}, place); err != nil {
-			return err
+	for _, may := range optional {
+		if _, has := byName[may.name]; has {
+			if err := checkFunction(m, byName, may.name, may.typ, place); err != nil {
+				return err
+			}
 		}
 	}
 	if e, has := byName[abi.ExportMemory]; !has || e.Kind != wasm.ExternMemory {

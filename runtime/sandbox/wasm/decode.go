@@ -26,39 +26,18 @@ type decoder struct {
 }
 
 func (d *decoder) sections() {
-	r := &reader{b: d.Binary, end: len(d.Binary), section: "header", fn: NoFunc}
-	if len(d.Binary) > math.MaxUint32 {
-		r.failAt(0, "is larger than 4 GiB")
-	}
-	if !bytes.Equal(d.Binary[:min(8, len(d.Binary))], header) {
-		r.failAt(0, "is not a WebAssembly binary of version 1: it begins with %q, not with %q", d.Binary[:min(8, len(d.Binary))], header)
-	}
-	r.pos = 8
+	r := begin(d.Binary)
 	rank := 0
 	for r.more() {
 		at := r.pos
-		id := SectionID(r.u8())
-		if id == 13 {
-			r.unsupported(at, "exceptions", "a tag section")
-		}
-		if id > DataCountSection {
-			r.failAt(at, "there is no section with id %d", id)
-		}
-		r.section = id.String()
-		n := r.u32()
-		body := r.pos
-		r.bytes(n)
-		s := Section{ID: id, Body: Span{body, r.pos}}
-		sub := &reader{b: d.Binary, pos: body, end: r.pos, section: id.String(), fn: NoFunc}
-		if id == CustomSection {
-			s.Name = sub.name()
-			s.Body.Start = sub.pos
-		} else {
-			if sectionRanks[id] <= rank {
+		s := r.sectionHead()
+		if s.ID != CustomSection {
+			if sectionRanks[s.ID] <= rank {
 				r.failAt(at, "comes after a section that must follow it, or twice")
 			}
-			rank = sectionRanks[id]
-			d.section(id, sub)
+			rank = sectionRanks[s.ID]
+			sub := &reader{b: d.Binary, pos: s.Body.Start, end: s.Body.End, section: s.ID.String(), fn: NoFunc}
+			d.section(s.ID, sub)
 			sub.fn = NoFunc
 			if sub.more() {
 				sub.failAt(sub.pos, "has %d bytes too many", sub.end-sub.pos)
@@ -74,6 +53,60 @@ func (d *decoder) sections() {
 		r.section = "data"
 		r.failAt(len(d.Binary), "has %d segments, the data count section says %d", len(d.Data), d.DataCount)
 	}
+}
+
+// Sections reads the heads of a binary's sections: their ids, places and, of custom ones, names. It takes no time by what is in
+// them and checks nothing of it, nor their order. The error is an *Error.
+func Sections(binary []byte) (list []Section, err error) {
+	defer catch(&err)
+	for r := begin(binary); r.more(); {
+		list = append(list, r.sectionHead())
+	}
+	return list, nil
+}
+
+// DataSegments reads a data section alone, of a module with one memory of its own and no globals to name. The error is an *Error.
+func DataSegments(binary []byte, section Section) (list []Data, err error) {
+	defer catch(&err)
+	d := &decoder{Module: &Module{Binary: binary, Memories: make([]Limits, 1)}}
+	d.data(&reader{b: binary, pos: section.Body.Start, end: section.Body.End, section: section.ID.String(), fn: NoFunc})
+	return d.Data, nil
+}
+
+// begin reads the header of a binary.
+func begin(binary []byte) *reader {
+	r := &reader{b: binary, end: len(binary), section: "header", fn: NoFunc}
+	if len(binary) > math.MaxUint32 {
+		r.failAt(0, "is larger than 4 GiB")
+	}
+	if first := binary[:min(8, len(binary))]; !bytes.Equal(first, header) {
+		r.failAt(0, "is not a WebAssembly binary of version 1: it begins with %q, not with %q", first, header)
+	}
+	r.pos = 8
+	return r
+}
+
+// sectionHead reads the head of a section and passes over what is in it.
+func (r *reader) sectionHead() Section {
+	at := r.pos
+	id := SectionID(r.u8())
+	if id == 13 {
+		r.unsupported(at, "exceptions", "a tag section")
+	}
+	if id > DataCountSection {
+		r.failAt(at, "there is no section with id %d", id)
+	}
+	r.section = id.String()
+	n := r.u32()
+	s := Section{ID: id, Body: Span{Start: r.pos}}
+	r.bytes(n)
+	s.Body.End = r.pos
+	if id == CustomSection {
+		sub := &reader{b: r.b, pos: s.Body.Start, end: s.Body.End, section: r.section, fn: NoFunc}
+		s.Name = sub.name()
+		s.Body.Start = sub.pos
+	}
+	return s
 }
 
 func (d *decoder) section(id SectionID, r *reader) {

@@ -8,4 +8,5 @@ var (
 	ErrStart       = errcode.New("TM-SANDBOX-012", errcode.Invalid, "the module's start functions failed")
 	ErrMemoryLimit = errcode.New("TM-SANDBOX-013", errcode.Invalid, "the module needs more memory than it may have")
 	ErrReserve     = errcode.New("TM-SANDBOX-014", errcode.Environment, "no address space for a guest's memory")
+	ErrSnapshot    = errcode.New("TM-SANDBOX-017", errcode.Invalid, "the module's instances cannot begin from a memory image")
 )

@@ -63,7 +63,11 @@ func compareGuest(t *testing.T, binary []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, metered := bareInstance(t, binary), bareInstance(t, rewritten)
+	code, data := withoutData(rewritten)
+	plain, metered := bareInstance(t, binary, &image{}), bareInstance(t, code, newImage(data))
+	if len(m.Data) > 0 && len(data) == 0 {
+		t.Error("the data segments stay in the module")
+	}
 	compare := func(export string, args ...uint64) uint64 {
 		t.Helper()
 		want, wantErr := plain.call(export, args...)
@@ -171,7 +175,7 @@ type endless struct{ api.MutableGlobal }
 func (endless) Get() uint64 { return 1 << 60 }
 func (endless) Set(uint64)  {}
 
-func bareInstance(t *testing.T, binary []byte) *bareGuest {
+func bareInstance(t *testing.T, binary []byte, content *image) *bareGuest {
 	t.Helper()
 	ctx := context.Background()
 	c, err := compile(ctx, binary, nil)
@@ -179,7 +183,8 @@ func bareInstance(t *testing.T, binary []byte) *bareGuest {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close(ctx) })
-	memory, err := reserve(64 << 20)
+	t.Cleanup(func() { content.close() })
+	memory, err := reserve(uint64(c.module.ExportedMemories()[abi.ExportMemory].Min())*pageBytes, 64<<20, content)
 	if err != nil {
 		t.Fatal(err)
 	}

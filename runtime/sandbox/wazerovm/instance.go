@@ -20,7 +20,7 @@ const pageBytes = 1 << 16
 
 // exportNames are those of the functions that Call reaches.
 var exportNames = [...]string{vm.Describe: abi.ExportDescribe, vm.Open: abi.ExportOpen, vm.Reserve: abi.ExportReserve,
-	vm.Process: abi.ExportProcess}
+	vm.Process: abi.ExportProcess, vm.Load: profile.Load}
 
 // instance implements vm.Instance.
 type instance struct {
@@ -42,19 +42,29 @@ type instanceContext struct {
 
 func instanceOf(ctx context.Context) *instance { return ctx.(*instanceContext).i }
 
-// errClosed is a mistake of the caller.
-var errClosed = errors.New("the instance is closed")
+// Mistakes of the caller.
+var (
+	errClosed   = errors.New("the instance is closed")
+	errNoExport = errors.New("the module is no interpreter: it does not export " + profile.Load)
+)
 
 // Instantiate implements vm.Compiled.
 func (c *compiled) Instantiate(ctx context.Context, host vm.Host, config vm.Config) (vm.Instance, error) {
+	return c.instance(ctx, host, config, c.started == 0)
+}
+
+// instance makes an instance. Its start function runs; `_initialize` only if asked.
+func (c *compiled) instance(ctx context.Context, host vm.Host, config vm.Config, initialize bool) (*instance, error) {
 	bytesMax := min(config.MemoryBytesMax, math.MaxUint32+1) / pageBytes * pageBytes
+	size := c.started
 	for _, m := range c.module.ExportedMemories() {
-		if need := uint64(m.Min()) * pageBytes; need > bytesMax {
-			return nil, ErrMemoryLimit.Errorf("the module asks for %d bytes of memory at once, the limit is %d", need, bytesMax).
-				Do("raise the operator's memory limit, or make the module smaller")
-		}
+		size = max(size, uint64(m.Min())*pageBytes)
 	}
-	memory, err := reserve(bytesMax)
+	if size > bytesMax {
+		return nil, ErrMemoryLimit.Errorf("the module asks for %d bytes of memory at once, the limit is %d", size, bytesMax).
+			Do("raise the operator's memory limit, or make the module smaller")
+	}
+	memory, err := reserve(size, bytesMax, c.image)
 	if err != nil {
 		return nil, ErrReserve.Errorf("cannot reserve %d bytes", bytesMax).Because(err).
 			Do("run fewer instances, or raise the limit of address space (ulimit -v)")
@@ -62,7 +72,7 @@ func (c *compiled) Instantiate(ctx context.Context, host vm.Host, config vm.Conf
 	i := &instance{host: host, memory: memory, ledger: ledger{slice: sliceFirst, min: sliceMin, max: sliceMax}}
 	i.ctx = instanceContext{Context: withMemory(ctx, memory), i: i}
 	i.ledger.begin(config.StartFuel, 0)
-	if err := i.start(c); err != nil {
+	if err := i.start(c, initialize); err != nil {
 		i.Close()
 		return nil, err
 	}
@@ -75,8 +85,8 @@ func withMemory(ctx context.Context, m *linearMemory) context.Context {
 		experimental.MemoryAllocatorFunc(func(uint64, uint64) experimental.LinearMemory { return m }))
 }
 
-// start runs the start function and _initialize.
-func (i *instance) start(c *compiled) error {
+// start runs the start function and, if asked, `_initialize`.
+func (i *instance) start(c *compiled, initialize bool) error {
 	// The name is empty so that any number of instances live side by side, and no function of the module's is run by wazero.
 	m, err := c.runtime.InstantiateModule(&i.ctx, c.module, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
@@ -85,11 +95,11 @@ func (i *instance) start(c *compiled) error {
 	i.bind(m)
 	i.ctx.Context = context.Background()
 	for e, name := range exportNames {
-		if i.exports[e] = m.ExportedFunction(name); i.exports[e] == nil {
+		if i.exports[e] = m.ExportedFunction(name); i.exports[e] == nil && vm.Export(e) != vm.Load {
 			return fmt.Errorf("the module has no export %q: it has not passed the profile", name)
 		}
 	}
-	if f := m.ExportedFunction(profile.Initialize); f != nil {
+	if f := m.ExportedFunction(profile.Initialize); f != nil && initialize {
 		if err := f.CallWithStack(&i.ctx, i.args[:]); err != nil {
 			return startFailed(profile.Initialize, i.fail(err))
 		}
@@ -125,6 +135,9 @@ func startFailed(what string, err error) error {
 func (i *instance) Call(export vm.Export, a, b uint32, fuel int64) (uint64, error) {
 	if i.closed {
 		return 0, errClosed
+	}
+	if i.exports[export] == nil {
+		return 0, errNoExport
 	}
 	i.args[0], i.args[1] = uint64(a), uint64(b)
 	i.ledger.begin(fuel, i.ledger.left)

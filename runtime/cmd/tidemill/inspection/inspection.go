@@ -39,7 +39,7 @@ type EntryBinding struct {
 
 // Of inspects a loaded module; original is its bytes.
 func Of(file string, original []byte, loaded *modcache.Module) (*Report, error) {
-	m := sandbox.Module{Compiled: loaded.Compiled, Digest: loaded.Digest.String()}
+	m := sandbox.FromCache(loaded)
 	described, err := sandbox.Describe(m, sandbox.Limits{})
 	if err != nil {
 		return nil, err
