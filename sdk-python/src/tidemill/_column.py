@@ -16,7 +16,20 @@ Buffer: TypeAlias = Any
 """Anything with the buffer protocol: memoryview, bytes, bytearray, array.array."""
 
 # Formats of memoryviews and arrays by column type; bool, utf8 and binary are bytes.
-FORMATS = {1: "B", 2: "b", 3: "h", 4: "i", 5: "q", 6: "f", 7: "d", 9: "i", 11: "q", 12: "q", 13: "B", 14: "B"}
+FORMATS: dict[int, Any] = {
+    1: "B",
+    2: "b",
+    3: "h",
+    4: "i",
+    5: "q",
+    6: "f",
+    7: "d",
+    9: "i",
+    11: "q",
+    12: "q",
+    13: "B",
+    14: "B",
+}
 
 _TEXTS = (types.TYPES["utf8"], types.TYPES["binary"])
 
@@ -24,13 +37,13 @@ _TEXTS = (types.TYPES["utf8"], types.TYPES["binary"])
 class Column(Generic[T]):
     """A column of a batch, in Arrow's layout. T is the type of its values, Optional where there may be nulls.
 
-    A column of an input has memoryviews of the frame, which end with the callback. Indexing it and looping over it make Python
-    objects, one at a time; ``values`` is the fast way to numbers::
+    A column of an input has memoryviews of the frame, which end with the callback. Indexing it and looping over it make
+    Python objects, one at a time; ``values`` is the fast way to numbers::
 
         total = sum(batch.columns.amount.values)
 
-    A column for output is made of buffers, ``Column(n, values)``, or by ``Column.of`` of any values. In a module the buffers are
-    not copied, so they must not change before the callback returns.
+    A column for output is made of buffers, ``Column(n, values)``, or by ``Column.of`` of any values. In a module the
+    buffers are not copied, so they must not change before the callback returns.
     """
 
     __slots__ = ("length", "offsets", "type", "validity", "values")
@@ -49,7 +62,7 @@ class Column(Generic[T]):
 
     @staticmethod
     def of(values: Iterable[T]) -> Column[T]:
-        """A column for output of Python objects, as rows have them. They are checked and laid out when the column is emitted."""
+        """A column for output of Python objects, as rows have them. They are laid out when the column is emitted."""
         plain = list(values)
         return Column(len(plain), plain)
 
@@ -105,7 +118,7 @@ def buffers(column: Any, name: str, type: int, form: int, nullable: bool, rows: 
     if rows == 0:
         return Buffers(b"", None, None, 0)
     if isinstance(column.values, list):
-        return _lay_out([to_plain(v, name, type, form, nullable) for v in column.values], type)
+        return lay_out([to_plain(v, name, type, form, nullable) for v in column.values], type)
     nulls = 0
     validity = None
     if column.validity is not None:
@@ -121,7 +134,9 @@ def buffers(column: Any, name: str, type: int, form: int, nullable: bool, rows: 
     size = (rows + 7) // 8 if type == types.TYPES["bool"] else rows * types.WIDTHS[type]
     view = memoryview(column.values)
     if view.itemsize != memoryview(bytes(8)).cast("B").cast(FORMATS[type]).itemsize and view.itemsize != 1:
-        raise TypeError(f"column {name}: its elements have {view.itemsize} bytes, those of {types.TYPE_NAMES[type]} {types.WIDTHS[type]}")
+        raise TypeError(
+            f"column {name}: its elements have {view.itemsize} bytes, those of {types.TYPE_NAMES[type]} {types.WIDTHS[type]}"
+        )
     return Buffers(_sized(view, name, "values", size), None, validity, nulls)
 
 
@@ -148,7 +163,7 @@ def bits(flags: Iterable[Any]) -> bytes:
     return total.to_bytes((n + 7) // 8, "little")
 
 
-def _lay_out(plain: list[Any], type: int) -> Buffers:
+def lay_out(plain: list[Any], type: int) -> Buffers:
     """The buffers of plain values; what stands under a null is zero."""
     nulls = plain.count(None)
     validity = bits(v is not None for v in plain) if nulls else None

@@ -1,80 +1,81 @@
 """Declarations: what the class or function of an operator says, as tables for the engine that runs it.
 
-This module is pure and the same natively and in a module. Two engines use it: ``_guest`` with the C module ``_tidemill``, and
-``testing``. What follows is all that they may rely on.
+This module is pure and the same natively and in a module. Two engines use it: ``_guest`` with the C module ``_tidemill``,
+and ``testing``. What follows is all that they may rely on.
 
 **Describing.** ``describe(language)`` is the description of SPEC.md 4 for all registered operators, in the order of their
 definition; ``description_json(language)`` the same as canonical JSON in UTF-8: the bytes of the custom section
-``tidemill.describe`` and of the answer of ``tidemill_describe``. ``language`` names the interpreter that will run the module, such
-as ``CPython 3.13.5``, also where a native interpreter of another version describes it.
+``tidemill.describe`` and of the answer of ``tidemill_describe``. ``language`` names the interpreter that will run the
+module, such as ``CPython 3.13.5``, also where a native interpreter of another version describes it.
 
 **Opening.** ``bind(request, log)`` takes an open request of SPEC.md 4 as a dict and ``log(level, line)``, and returns a
-``Binding`` or raises. An ``OpenError`` has the open answer's error in ``answer()``; any other exception comes from the user's own
-constructor or ``open``, and its message is ``_errors.explain(e)[0]``. ``bind`` makes the operator, sets the parameters, runs the
-user's ``open``, and resolves all names and types. Opening twice gives two independent operators.
+``Binding`` or raises. An ``OpenError`` has the open answer's error in ``answer()``; any other exception comes from the
+user's own constructor or ``open``, and its message is ``_errors.explain(e)[0]``. ``bind`` makes the operator, sets the
+parameters, runs the user's ``open``, and resolves all names and types. Opening twice gives two independent operators.
 
-**Injecting.** After ``bind`` the engine does ``setattr(binding.operator, attribute, object)`` for each entry of ``outputs``,
-``states``, ``timers``, ``metrics`` and ``keys`` that has an attribute (those of functions have none). The objects do what the
-protocols of ``_parts`` say; ``Value``, ``List``, ``Map``, ``Timer``, ``Key``, ``Out``, ``BatchOut``, ``Counter``, ``Gauge``. Before
-each frame the engine sets ``watermark`` and ``processing_time`` of the operator to ints, and ``_seed`` to a new tuple ``(seed,
-sequence)``.
+**Injecting.** After ``bind`` the engine does ``setattr(binding.operator, attribute, object)`` for each entry of
+``outputs``, ``states``, ``timers``, ``metrics`` and ``keys`` that has an attribute (those of functions have none). The
+objects do what the protocols of ``_parts`` say; ``Value``, ``List``, ``Map``, ``Timer``, ``Key``, ``Out``, ``BatchOut``,
+``Counter``, ``Gauge``. Before each frame the engine sets ``watermark`` and ``processing_time`` of the operator to ints, and
+``_seed`` to a new tuple ``(seed, sequence)``.
 
-**Tables.** All are tuples, nested as the classes below say; C may take them by index. Numbers of types, kinds and domains are
-SPEC.md's. A *form* says which Python objects stand for a column's values; ``None`` stands for null where ``nullable``:
+**Tables.** All are tuples, nested as the classes below say; C may take them by index. Numbers of types, kinds and domains
+are SPEC.md's. A *form* says which Python objects stand for a column's values; ``None`` stands for null where ``nullable``:
 
 ====  =========  ==================================================  =======================================================
 form  object     made of a column of type                            written as
 ====  =========  ==================================================  =======================================================
 1     bool       bool                                                bool only, no other object
 2     int        i8 to i64, date32 (days), timestamp(_tz) (us)       int, bool too; its own type's range or OverflowError
-3     float      i8, i16, i32, f32, f64                              float or int; f32 is rounded as C does, to inf where large
+3     float      i8, i16, i32, f32, f64                              float or int; f32 is rounded as C does, inf where large
 4     str        utf8                                                str; UnicodeEncodeError for lone surrogates
 5     bytes      binary, utf8                                        bytes, bytearray or memoryview (C-contiguous)
 6     datetime   timestamp, timestamp_tz: aware, in UTC              aware datetime: ``_operator.timestamp(v)``
 7     date       date32                                              date that is no datetime
 ====  =========  ==================================================  =======================================================
 
-Forms 6 and 7 may be made by ``_operator.time_of`` and ``_operator.date_of``. A column's type may differ from a field's: then it is
-one of those in its line that widen to it, and ``Field.type`` is the column's. Subclasses of str, int and float are written too,
-and read as the plain types. Errors of writing have these texts, where n is the column's name:
+Forms 6 and 7 may be made by ``_operator.time_of`` and ``_operator.date_of``. A column's type may differ from a field's:
+then it is one of those in its line that widen to it, and ``Field.type`` is the column's. Subclasses of str, int and float
+are written too, and read as the plain types. Errors of writing have these texts, where n is the column's name:
 
 - ``TypeError("column n: it cannot be None")``
 - ``TypeError("column n: it takes int, not str")``, with the object of the form and ``type(v).__name__``
 - ``OverflowError("column n: 300 is out of the range of i8")``
-- a row that is no instance of its row class: ``TypeError("port p: it takes Order, not dict")``, for state ``state s: ...``, for the
-  key of a map ``the key of state s: ...``
+- a row that is no instance of its row class: ``TypeError("port p: it takes Order, not dict")``, for state ``state s: ...``,
+  for the key of a map ``the key of state s: ...``
 
-``_values.to_plain`` is these rules in Python. A value is converted when it is emitted or set, not later: the error is one of the
-user's line, and what becomes of the object afterwards does not matter. What is read from state is a new object each time, unless it
-is immutable: changing it changes nothing until it is set.
+``_values.to_plain`` is these rules in Python. A value is converted when it is emitted or set, not later: the error is one
+of the user's line, and what becomes of the object afterwards does not matter. What is read from state is a new object each
+time, unless it is immutable: changing it changes nothing until it is set.
 
 **Rows** of a row class are made without its constructor: ``cls.__new__(cls)``, then each field by ``object.__setattr__`` or
-through the descriptor of its slot, so that frozen classes work. Fields of an output row are read by getattr. A row without a
-class is the value of its one field itself.
+through the descriptor of its slot, so that frozen classes work. Fields of an output row are read by getattr. A row without
+a class is the value of its one field itself.
 
 **Calls.** A handler is called with one argument. ``how`` says what comes of the result:
 
-- ROWS (0): the method of a class. Its result must be None, else ``TypeError("on_orders returned int: rows are emitted by output
-  ports")``.
-- MAP (1): the result is emitted to output 0. FILTER (2): where it is true, the row is passed to output 0, which has passed columns
-  only. FLAT_MAP (3): it is iterated over, and each element emitted to output 0.
-- BATCH (4): the argument is a ``Batch``; result as for ROWS. ``InPort.rows.cls`` is made like a row, its fields being ``Column``
-  objects: ``Column(length, values, offsets, validity, type)`` with memoryviews of the formats in ``_column.FORMATS``, validity None
-  where no row is null, offsets None but for utf8 and binary. The engine releases the memoryviews when the handler has returned.
+- ROWS (0): the method of a class. Its result must be None, else ``TypeError("on_orders returned int: rows are emitted by
+  output ports")``.
+- MAP (1): the result is emitted to output 0. FILTER (2): where it is true, the row is passed to output 0, which has passed
+  columns only. FLAT_MAP (3): it is iterated over, and each element emitted to output 0.
+- BATCH (4): the argument is a ``Batch``; result as for ROWS. ``InPort.rows.cls`` is made like a row, its fields being
+  ``Column`` objects: ``Column(length, values, offsets, validity, type)`` with memoryviews of the formats in
+  ``_column.FORMATS``, validity None where no row is null, offsets None but for utf8 and binary. The engine releases the
+  memoryviews when the handler has returned.
 
 A ``BatchOut`` gives the columns of an emitted object by ``_column.buffers(value, field, rows)``: see there.
 
 Timers' handlers get ``_parts.Fired(time, tag)``, ``on_watermark`` an int, ``on_end`` nothing; all return None.
 
-**Mistakes** have these texts: ``RuntimeError`` "a state is used where no item with a key is under way", "a timer is set or deleted
-where no item with a key is under way", "the key is read where no item with a key is under way", "a row is emitted where no callback
-is under way"; ``ValueError`` "a timer's tag is longer than 256 bytes"; ``RuntimeError`` "a loop over state is used after its frame";
-``RuntimeError("port raw passes columns of input payments through: only rows of it can be emitted there")`` when the row is emitted.
-``ValueError`` "a counter only grows" for a negative n.
+**Mistakes** have these texts: ``RuntimeError`` "a state is used where no item with a key is under way", "a timer is set or
+deleted where no item with a key is under way", "the key is read where no item with a key is under way", "a row is emitted
+where no callback is under way"; ``ValueError`` "a timer's tag is longer than 256 bytes"; ``RuntimeError`` "a loop over
+state is used after its frame"; ``RuntimeError("port raw passes columns of input payments through: only rows of it can be
+emitted there")`` when the row is emitted. ``ValueError`` "a counter only grows" for a negative n.
 
-**Exceptions** of a callback, of every class, are the answer ERROR with code 1, the item under way (for a batch the row selected
-last, else -1), and message and place of ``_errors.explain``. An answer over ``frame_bytes`` for one item is ERROR with code 2 and
-the message ``the answer to one item is larger than frame_bytes (N)``.
+**Exceptions** of a callback, of every class, are the answer ERROR with code 1, the item under way (for a batch the row
+selected last, else -1), and message and place of ``_errors.explain``. An answer over ``frame_bytes`` for one item is ERROR
+with code 2 and the message ``the answer to one item is larger than frame_bytes (N)``.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class Passed(NamedTuple):
 
     column: int  # index among the port's columns
     flag: int  # INPUT or KEY
-    index: int  # of the input's or the key's column
+    source: int  # index of the input's or the key's column
     type: int
 
 
@@ -230,7 +231,8 @@ class Binding(NamedTuple):
                 for p in self.inputs
             ],
             "outputs": [
-                {"name": o.name, "schema": [_json_field(*f) for f in o.schema], "event_time": o.event_time} for o in self.outputs
+                {"name": o.name, "schema": [_json_field(*f) for f in o.schema], "event_time": o.event_time}
+                for o in self.outputs
             ],
             "states": [_json_state(s) for s in self.states],
             "timers": [
@@ -370,9 +372,9 @@ def bind(request: dict[str, Any], log: Callable[[int, str], None]) -> Binding:
     raise OpenError(f'the module has no operator "{request["entry"]}"')
 
 
-_KINDS = {parts.Value: VALUE, parts.List: LIST, parts.Map: MAP_STATE}
+_KINDS: dict[Any, int] = {parts.Value: VALUE, parts.List: LIST, parts.Map: MAP_STATE}
 _METRICS = {parts.Counter: COUNTER, parts.Gauge: GAUGE}
-_OPTIONS = {
+_OPTIONS: dict[Any, str] = {
     parts.In: "port",
     parts.BatchIn: "port",
     parts.Out: "port",
@@ -388,7 +390,10 @@ _OPTIONS = {
 
 
 class Declaration:
-    """An operator as its class or function declares it. Raises TypeError where that is wrong, with the attribute and the reason."""
+    """An operator as its class or function declares it.
+
+    Raises TypeError where that is wrong, with the attribute and the reason.
+    """
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
@@ -524,15 +529,16 @@ class Declaration:
         self.outputs.append(_Port("out", "", layout_of(result, "value"), False, None))
 
     def _check_handlers(self, cls: type[Operator]) -> None:
-        known = {"on_watermark": "", "on_end": ""}
-        for what, list in (("input port", self.inputs), ("timer", self.timers)):
-            for part in list:
-                method = "on_" + plain_name(part.attribute)
-                if method in known:
-                    raise TypeError(f"{what} {part.name}: another part has the method {method}")
-                known[method] = part.name
-                if not callable(getattr(cls, method, None)):
-                    raise TypeError(f"{what} {part.name} has no handler: define {method}(self, {what.split()[0][:5]})")
+        known = {"on_watermark", "on_end"}
+        handled = [("input port", p.name, p.attribute, "batch" if p.batch else "row") for p in self.inputs]
+        handled += [("timer", t.name, t.attribute, "fired") for t in self.timers]
+        for what, name, attribute, argument in handled:
+            method = "on_" + plain_name(attribute)
+            if method in known:
+                raise TypeError(f"{what} {name}: another part has the method {method}")
+            known.add(method)
+            if not callable(getattr(cls, method, None)):
+                raise TypeError(f"{what} {name} has no handler: define {method}(self, {argument})")
         for method in dir(cls):
             if not method.startswith("on_"):
                 continue
@@ -553,12 +559,12 @@ class Declaration:
         ):
             for i, name in enumerate(names):
                 if not is_name(name):
-                    raise TypeError(f"{what} {name!r}: a name is a letter or underscore, then letters, digits, '_' and '-', 128 at most")
+                    raise TypeError(f"{what} {name!r}: {_NAME_RULE}")
                 if name in names[:i]:
                     raise TypeError(f"there are two of {what} {name}")
         if not is_name(self.entry.name):
-            raise TypeError("a name is a letter or underscore, then letters, digits, '_' and '-', 128 at most")
-        known = {p.name for p in self.inputs} | {t.name for t in self.timers}
+            raise TypeError(_NAME_RULE)
+        known = self._receivers()
         for state in self.states:
             for name in state.prefetch if isinstance(state.prefetch, tuple) else ():
                 if name not in known:
@@ -596,11 +602,17 @@ class Declaration:
             on_watermark=getattr(operator, "on_watermark", None),
             on_end=getattr(operator, "on_end", None),
             limits=dict(request.get("limits") or {}),
-            prefetch=tuple((p.name, self._prefetch(p.name)) for p in (*self.inputs, *self.timers)),
+            prefetch=tuple((name, self._prefetch(name)) for name in self._receivers()),
         )
 
+    def _receivers(self) -> list[str]:
+        """What state can be prefetched for."""
+        return [p.name for p in self.inputs] + [t.name for t in self.timers]
+
     def _prefetch(self, name: str) -> tuple[str, ...]:
-        return tuple(s.name for s in self.states if s.prefetch is True or isinstance(s.prefetch, tuple) and name in s.prefetch)
+        return tuple(
+            s.name for s in self.states if s.prefetch is True or isinstance(s.prefetch, tuple) and name in s.prefetch
+        )
 
     def _set_params(self, operator: Operator, given: dict[str, Any]) -> None:
         for p in self.params:
@@ -675,21 +687,26 @@ class Declaration:
                 raise TypeError(f"there is no input port {port.input}")
             return names.index(port.input)
         if len(names) > 1:
-            raise TypeError("it passes columns of the input through, and there are several inputs: say which by port(input=...)")
+            raise TypeError(
+                "it passes columns of the input through, and there are several inputs: say which by port(input=...)"
+            )
         return 0
 
 
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # flags of code objects
 _FUNCTIONS = {"map": MAP, "filter": FILTER, "flat_map": FLAT_MAP}
 
-# What an emitted row takes besides its columns, the item it belongs to, and event time and position in the host; what a change of
-# state takes, its key index and operation.
+# What an emitted row takes besides its columns: the item it belongs to, and event time and position in the host. What a change
+# of state takes: its key index and operation.
 ROW_BYTES = 4 + 16
 CHANGE_BYTES = 4 + 1
 
 
 def _row_bytes(fields: list[Field] | tuple[Field, ...]) -> int:
     return sum(WIDTHS[f.type] + f.nullable for f in fields)
+
+
+_NAME_RULE = "a name is a letter or underscore, then letters, digits, '_' and '-', 128 at most"
 
 
 def is_name(name: str) -> bool:
@@ -721,12 +738,17 @@ def _plain_layout(annotation: Any, scalar: str) -> Layout:
     return layout
 
 
-def _state(name: str, attribute: str, origin: type, args: tuple[Any, ...], prefetch: bool | tuple[str, ...] | None) -> _State:
+def _state(
+    name: str, attribute: str, origin: type, args: tuple[Any, ...], prefetch: bool | tuple[str, ...] | None
+) -> _State:
     kind = _KINDS[origin]
     key = None
     if kind == MAP_STATE:
         key = _plain_layout(args[0], "key")
-        if not all(c.spec.type in _ORDERED and not c.spec.nullable and not c.spec.event_time for c in key.own()) or not key.columns:
+        if (
+            not all(c.spec.type in _ORDERED and not c.spec.nullable and not c.spec.event_time for c in key.own())
+            or not key.columns
+        ):
             raise TypeError("the key of a map is bool, a whole number, str, a timestamp or date, or a row class of these")
     value = layout_of(args[-1], "value")
     if value.passes() or any(c.spec.event_time for c in value.own()) or not value.columns:
@@ -743,7 +765,9 @@ _ORDERED = {1, 2, 3, 4, 5, 9, 11, 12, 13}
 
 def _exact(layout: Layout) -> Rows:
     """The rows of a layout whose columns have its very types, in its order."""
-    fields = tuple(Field(c.name, c.attribute, c.spec.type, c.spec.form, c.spec.nullable, i) for i, c in enumerate(layout.own()))
+    fields = tuple(
+        Field(c.name, c.attribute, c.spec.type, c.spec.form, c.spec.nullable, i) for i, c in enumerate(layout.own())
+    )
     return Rows(layout.cls, fields, len(fields))
 
 
@@ -797,7 +821,7 @@ def _bind_key(layout: Layout, key: list[tuple[str, int, bool]]) -> Rows:
 
 
 def _passed(c: PassedColumn, columns: list[tuple[str, int, bool]]) -> Iterator[tuple[int, tuple[str, int, bool]]]:
-    """The columns that a passed one stands for: index among those of the input or key, and how it is called in the output."""
+    """The columns that a passed one stands for: index in the input or key, and name, type and nullable in the output."""
     if c.spec is None:
         yield from enumerate(columns)
         return

@@ -11,8 +11,8 @@ MESSAGE_BYTES_MAX = 4096  # of a message and of a place, each
 class Error(Exception):
     """Rejects the item under way: ``raise tidemill.Error("a click without a page")``.
 
-    The job's policy says what happens to the item; nothing that was done for it takes effect. Its text goes to the host as it is,
-    where any other exception goes there with its traceback.
+    The job's policy says what happens to the item; nothing that was done for it takes effect. Its text goes to the host as
+    it is, where any other exception goes there with its traceback.
     """
 
 
@@ -31,8 +31,8 @@ class ParamError(Exception):
 def explain(error: BaseException) -> tuple[str, str]:
     """The message of an exception and its place, ``op.py:12``, the innermost line of the user's.
 
-    The message of an ``Error`` is its text. That of another exception begins with its type and text, and its traceback follows,
-    without the lines of this package. Both have at most 4,096 bytes; of a longer traceback the middle is left out.
+    The message of an ``Error`` is its text. That of another exception begins with its type and text, and its traceback
+    follows, without the lines of this package. Both have at most 4,096 bytes; of a longer traceback the middle is left out.
     """
     own = [f for f in _frames(error.__traceback__) if not _is_ours(f)]
     place = f"{own[-1].filename}:{own[-1].lineno}" if own else ""
@@ -71,4 +71,4 @@ def _cut(text: str) -> str:
     if len(data) <= MESSAGE_BYTES_MAX:
         return data.decode()
     half = MESSAGE_BYTES_MAX // 2 - 8
-    return (data[:half].decode("utf-8", "ignore") + "\n...\n" + data[-half:].decode("utf-8", "ignore"))
+    return data[:half].decode("utf-8", "ignore") + "\n...\n" + data[-half:].decode("utf-8", "ignore")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from datetime import date as _date
 from typing import Any, NamedTuple, TypeVar, overload
 
@@ -20,7 +20,7 @@ END_OF_TIME = (1 << 63) - 1
 """The watermark after the last record."""
 
 SECOND = 1_000_000
-"""Microseconds, as times and lengths of time are counted in: ``t - t % MINUTE`` is the minute of t, ``t // DAY`` its date."""
+"""Times and their lengths are counted in microseconds: ``t - t % MINUTE`` is the minute of t, ``t // DAY`` its date."""
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
@@ -28,7 +28,7 @@ DAY = 24 * HOUR
 TRACE, DEBUG, INFO, WARN, ERROR = range(5)
 """Levels of the log."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH_DAY = _date(1970, 1, 1).toordinal()
 
@@ -36,7 +36,7 @@ _EPOCH_DAY = _date(1970, 1, 1).toordinal()
 def timestamp(time: datetime) -> int:
     """A time with a zone as microseconds since 1970."""
     if time.tzinfo is None:
-        raise ValueError("a datetime without a time zone is no point in time: use one with tzinfo, such as timezone.utc")
+        raise ValueError("a datetime without a time zone is no point in time: use one with tzinfo, such as datetime.UTC")
     return (time - _EPOCH) // _MICROSECOND
 
 
@@ -51,7 +51,7 @@ def date_of(day: int) -> _date:
 
 
 class Options:
-    """What an attribute of an operator's class says of a part besides its annotation; the default of its annotation without one."""
+    """What an attribute of an operator's class says of a part besides its annotation."""
 
     __slots__ = ("given", "kind")
 
@@ -75,7 +75,7 @@ def param(default: T, *, name: str | None = None, doc: str = "") -> T: ...
 @overload
 def param(*, name: str | None = None, doc: str = "") -> Any: ...
 def param(default: Any = REQUIRED, *, name: str | None = None, doc: str = "") -> Any:
-    """A parameter of the job: ``limit: int = param(100, doc="...")``. It is bool, int (or I8 to I64), float, str or timedelta.
+    """A parameter of the job, bool, int (or I8 to I64), float, str or timedelta: ``limit: int = param(100, doc="...")``.
 
     Without a default the job must give it. The attribute holds its value when ``open`` runs, and from then on.
     """
@@ -85,9 +85,10 @@ def param(default: Any = REQUIRED, *, name: str | None = None, doc: str = "") ->
 def state(*, prefetch: bool | tuple[str, ...] | None = None, name: str | None = None) -> Any:
     """Options of a state: ``pages: Map[str, Page] = state(prefetch=True)``.
 
-    Prefetched state comes with each frame, or with those of the input ports and timers that are named; other state is asked for
-    when it is read. Values are prefetched by default, lists and maps are not. A cell of more than 64 KiB is never prefetched. The
-    name, that of the attribute unless given, is what the state is stored under, so renaming it starts an empty one.
+    Prefetched state comes with each frame, or with those of the input ports and timers that are named; other state is asked
+    for when it is read. Values are prefetched by default, lists and maps are not. A cell of more than 64 KiB is never
+    prefetched. The name, that of the attribute unless given, is what the state is stored under, so renaming it starts an
+    empty one.
     """
     return Options("state", prefetch=prefetch, name=name)
 
@@ -100,7 +101,7 @@ def timer(*, processing: bool = False, many: bool = False, drop: bool = False, n
 
 
 def port(*, name: str | None = None, input: str | None = None) -> Any:
-    """Options of a port. ``input`` names the input port whose columns an output port passes through, where there are several."""
+    """Options of a port. ``input`` names the input port that an output port passes columns of, where there are several."""
     return Options("port", name=name, input=input)
 
 
@@ -126,8 +127,8 @@ class Operator:
             def on_flush(self, fired: Fired) -> None: ...
 
     A class is known under its name in snake case, or ``class Visits(Operator, name="...")``; one whose name begins with an
-    underscore is only there to be derived from. Parts of base classes come first. Where the class has a constructor, it takes no
-    arguments and runs before parameters are set.
+    underscore is only there to be derived from. Parts of base classes come first. Where the class has a constructor, it
+    takes no arguments and runs before parameters are set.
     """
 
     watermark: int = NO_TIME
@@ -179,7 +180,7 @@ class Operator:
         return self._random
 
     def log(self, line: str, level: int = INFO) -> None:
-        """Writes a line to the operator's log, which the host limits in rate and cuts at 8 KiB; ``print`` does it at level INFO.
+        """Writes a line to the operator's log, which the host limits in rate and cuts at 8 KiB. ``print`` does so too.
 
         What is written stays written also where the item under way fails.
         """
@@ -209,7 +210,7 @@ def snake(name: str) -> str:
 
 
 def map(function: Callable[[T], R]) -> Callable[[T], R]:
-    """Makes a function an operator that makes one row of each: from port ``in`` to port ``out``. An exception rejects the row."""
+    """Makes a function an operator that makes one row of each: from port ``in`` to port ``out``."""
     return _function(function, "map")
 
 

@@ -1,8 +1,8 @@
 """The parts of an operator: ports, state, timers, metrics and the key.
 
-An operator's class names them by annotation; the engine sets the attributes to objects of its own when the operator is opened. The
-protocols here say what those objects do. They work while a callback of the operator runs, and state, timers and the key only for
-the key of the item under way.
+An operator's class names them by annotation; the engine sets the attributes to objects of its own when the operator is
+opened. The protocols here say what those objects do. They work while a callback of the operator runs, and state, timers and
+the key only for the key of the item under way.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ C_co = TypeVar("C_co", covariant=True)
 
 
 class In(Generic[T]):
-    """An input port whose rows are of type T, a row class of the columns that the operator reads, or the type of its one column.
+    """An input port whose rows are of type T: a row class of the columns that the operator reads, or a single column's.
 
-    ``on_NAME(self, row)`` takes its rows, one at a time; ``orders: In[Order]`` needs a method ``on_orders``. An exception there
-    rejects the row.
+    ``on_NAME(self, row)`` takes its rows, one at a time; ``orders: In[Order]`` needs a method ``on_orders``. An exception
+    there rejects the row.
     """
 
 
@@ -42,7 +42,7 @@ class Out(Protocol[R_contra]):
     """
 
     def emit(self, row: R_contra, /) -> None:
-        """Emits a row. It is copied: what the row's object becomes afterwards does not matter. Rows of a port keep their order.
+        """Emits a copy of a row. Rows of a port keep the order in which they were emitted.
 
         Raises TypeError or OverflowError where a value is not one of its column.
         """
@@ -75,18 +75,19 @@ class Batch(Protocol[C_co]):
         ...
 
     def select(self, row: int, /) -> None:
-        """Makes a row the item under way: state, timers and the key are its key's then, and what an ``Out`` emits belongs to it.
+        """Makes a row the item under way: state, timers and the key are its key's, and what an ``Out`` emits belongs to it.
 
-        An exception of the callback rejects the row that was selected last or, without one, has the batch sent again row by row.
+        An exception of the callback rejects the row that was selected last or, without one, has the batch sent again row by
+        row.
         """
         ...
 
 
 class Value(Protocol[T]):
-    """A state of one value a key. T is a row class or a type of column. What is written is copied, what is read is a copy."""
+    """A state of one value a key: T is a row class or a type of column. What is written and read is copied."""
 
     @overload
-    def get(self) -> T | None: ...
+    def get(self, /) -> T | None: ...
     @overload
     def get(self, default: D, /) -> T | D: ...
     def get(self, default: Any = None, /) -> Any:
@@ -129,8 +130,9 @@ class List(Protocol[T]):
 class Map(Protocol[K, V]):
     """A state of entries by their own key under each key of the input.
 
-    K is bool, a whole number, str, a timestamp or date, or a row class of these, none Optional. Entries are read and written one by
-    one, so a map may be far larger than memory. Loops show the entries that are there when they begin, as they are then.
+    K is bool, a whole number, str, a timestamp or date, or a row class of these, none Optional. Entries are read and
+    written one by one, so a map may be far larger than memory. Loops show the entries that are there when they begin, as
+    they are then.
     """
 
     @overload
@@ -173,10 +175,10 @@ class Map(Protocol[K, V]):
 class Timer(Protocol):
     """A name for timers. A timer belongs to the key of the item that sets it, and fires by ``on_NAME(self, fired)``.
 
-    By event time it fires once the watermark has reached its time, if declared ``processing=True`` once processing time has. There
-    is one timer for a key and a tag, which setting replaces, or with ``many=True`` one for each time. A timer set for what the
-    watermark has already reached fires with its next advance; with ``drop=True`` it is dropped. Within a key timers fire in order
-    of time, then of the names' declaration, then of tags.
+    By event time it fires once the watermark has reached its time, if declared ``processing=True`` once processing time
+    has. There is one timer for a key and a tag, which setting replaces, or with ``many=True`` one for each time. A timer
+    set for what the watermark has already reached fires with its next advance; with ``drop=True`` it is dropped. Within a
+    key timers fire in order of time, then of the names' declaration, then of tags.
     """
 
     def set(self, time: int, tag: str = "", /) -> None:
@@ -220,7 +222,7 @@ class Gauge(Protocol):
 
 
 class Key(Protocol[K_co]):
-    """The key of the item under way, in timers too. K is a type of column, or a row class of some of the key columns by name."""
+    """The key of the item under way, in timers too. K is a type of column, or a row class of some key columns."""
 
     def get(self) -> K_co:
         """The current key."""

@@ -21,16 +21,20 @@ class Passing(NamedTuple):
 
 
 def from_input(column: str | None = None, *, init: Literal[False] = False) -> Any:
-    """A column of an output row that the host takes over from the input row under way, so that its values never enter the module.
+    """A column of an output row that the host takes over from the input row: its values never enter the module.
 
-    It keeps the input column's type, which the annotation must be able to take, and is no argument of the row's constructor.
-    ``column`` is its name in the input where that is not the field's. Rows emitted by timers have no input row.
+    It keeps the input column's type, which the annotation must be able to take, and is no argument of the row's
+    constructor. ``column`` is its name in the input where that is not the field's. Rows emitted by timers have no input
+    row.
     """
     return dataclasses.field(init=init, default=None, metadata={_MARK: Passing(column, False)})
 
 
 def from_key(column: str | None = None, *, init: Literal[False] = False) -> Any:
-    """A column of an output row that the host takes over from the key of the item under way; in timers too. See ``from_input``."""
+    """A column of an output row that the host takes over from the key of the item under way; in timers too.
+
+    See ``from_input``.
+    """
     return dataclasses.field(init=init, default=None, metadata={_MARK: Passing(column, True)})
 
 
@@ -47,8 +51,9 @@ def row(*, frozen: bool = False) -> Callable[[type[T]], type[T]]: ...
 def row(cls: type[T] | None = None, /, *, frozen: bool = False) -> Any:
     """Makes a class a row: a dataclass with slots, whose fields are columns in their order, named like the fields.
 
-    A trailing underscore of a field's name is not part of the column's (``from_`` is ``from``). Fields of base classes come first.
-    A row of ``frozen=True`` cannot be changed and can be a key of a dict. Any other dataclass is a row too; with slots it is faster.
+    A trailing underscore of a field's name is not part of the column's (``from_`` is ``from``). Fields of base classes come
+    first. A row of ``frozen=True`` cannot be changed and can be a key of a dict. Any other dataclass is a row too; with
+    slots it is faster.
 
     Rows that come from columns are made without calling ``__init__`` and ``__post_init__``.
     """
@@ -145,7 +150,7 @@ def _layout(cls: type, spec_of: Callable[[str, Any], Spec | None]) -> Layout:
         columns.append(PassedColumn("", "", "", True, None))
     if issubclass(cls, InputRow):
         columns.append(PassedColumn("", "", "", False, None))
-    fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(cls)  # type: ignore[arg-type]
+    fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(cls)
     for f in fields:
         spec = spec_of(f.name, hints[f.name])
         if spec is None:
