@@ -51,7 +51,7 @@ func withCommand(run func() int) int {
 	}
 	os.Setenv("PATH", folder+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	os.Setenv("TIDEMILL_CACHE", filepath.Join(folder, "cache"))
-	for _, name := range []string{"INTERVAL", "CHECKPOINTS", "OUT", "CLICKS", "DISCOVERY", "IDLENESS", "QUIET"} {
+	for _, name := range []string{"INTERVAL", "CHECKPOINTS", "OUT", "CLICKS", "DISCOVERY", "IDLENESS", "QUIET", "TEXT", "TRANSACTIONS", "MODULE"} {
 		os.Unsetenv(name) // what the jobs read
 	}
 	return run()
@@ -91,7 +91,7 @@ func follow(t *testing.T, name string) *example {
 	work := t.TempDir()
 	e := &example{t: t, dir: filepath.Join(work, name)}
 	for _, folder := range []string{name, "sessions"} {
-		for _, part := range []string{"job.yaml", "testdata", "sessions.wasm"} { // not what somebody's own runs have left
+		for _, part := range []string{"job.yaml", "testdata", "expected.py", folder + ".wasm"} { // not what somebody's own runs have left
 			copyTree(t, filepath.Join(folder, part), filepath.Join(work, folder, part))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"sort"
+	"unicode/utf8"
 
 	"github.com/zeebo/xxh3"
 
@@ -92,6 +93,10 @@ func (s *source) files() ([]string, error) {
 				if relative, err := filepath.Rel(filepath.Clean(s.env.Dir), path); err == nil {
 					path = relative
 				}
+			}
+			if !utf8.ValidString(path) {
+				return nil, ErrOptions.Errorf("the name of the file %q is not UTF-8, and a checkpoint could not name it", path).At("%s", s.place).
+					Do("rename the file, or let the pattern leave it out")
 			}
 			if !seen[path] {
 				seen[path] = true

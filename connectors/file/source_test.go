@@ -357,6 +357,7 @@ func TestSourceErrors(t *testing.T) {
 	mem := vfs.NewMem()
 	put(t, mem, "/in/a.csv", "carrier,dep_delay\nUA,1\n")
 	put(t, mem, "/in/empty.csv", "")
+	put(t, mem, "/latin/caf\xe9.csv", "a\n")
 	env := connectors.Env{FS: mem, Dir: "/"}
 	for _, c := range []struct {
 		options, want string
@@ -367,6 +368,7 @@ func TestSourceErrors(t *testing.T) {
 		{"{path: in, format: raw}", "/in is a folder", ErrOptions},
 		{"{path: '[', format: raw}", "no path pattern", ErrOptions},
 		{"{path: [], format: raw}", "empty", ErrOptions},
+		{"{path: latin/*, format: raw}", `the name of the file "latin/caf\xe9.csv" is not UTF-8`, ErrOptions},
 		{"{path: a, format: csv}", "format csv needs a schema", format.ErrSchema},
 		{"{path: a, format: csv, schema: {a: int}}", `no type "int"`, format.ErrSchema},
 		{"{path: a, format: raw, schema: {a: i32}}", "format raw wants", format.ErrOptions},

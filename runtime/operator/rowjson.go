@@ -43,9 +43,7 @@ func appendCell(dst []byte, c *record.Column, row int) []byte {
 		return strconv.AppendFloat(dst, v, 'g', -1, bits)
 	case record.Date32:
 		return appendText(dst, time.Unix(c.Int(row)*24*60*60, 0).UTC().Format(time.DateOnly))
-	case record.Timestamp:
-		return appendText(dst, time.UnixMicro(c.Int(row)).UTC().Format("2006-01-02T15:04:05.999999"))
-	case record.TimestampTZ:
+	case record.Timestamp, record.TimestampTZ: // both in UTC, as the format json writes them
 		return appendText(dst, time.UnixMicro(c.Int(row)).UTC().Format(time.RFC3339Nano))
 	case record.UTF8:
 		return appendText(dst, string(c.Bytes(row)))

@@ -448,12 +448,18 @@ func TestHostMisuse(t *testing.T) {
 			_, err := h.StateScanOpen(2, 0, key, abi.ScanLow|abi.ScanHigh)
 			return err
 		},
-		"scan handle -1": func(h vm.Host, _ *fakeCall) error { _, err := h.StateScanNext(-1, nil); return err },
-		"scan handle 0":  func(h vm.Host, _ *fakeCall) error { _, err := h.StateScanNext(0, nil); return err },
+		"scan handle -1":            func(h vm.Host, _ *fakeCall) error { _, err := h.StateScanNext(-1, nil); return err },
+		"scan handle 0 is not open": func(h vm.Host, _ *fakeCall) error { _, err := h.StateScanNext(0, nil); return err },
 		"more than 64 scans": func(h vm.Host, _ *fakeCall) error {
-			for range 64 {
-				if _, err := h.StateScanOpen(2, 0, nil, 0); err != nil {
+			for i := range 64 + 6 { // six are ended: two with an empty buffer, the others by their end
+				handle, err := h.StateScanOpen(2, 0, nil, 0)
+				if err != nil {
 					return fmt.Errorf("too early: %w", err)
+				}
+				if i < 6 {
+					if _, err := h.StateScanNext(handle, make([]byte, i/2*1000)); err != nil {
+						return fmt.Errorf("ending a scan: %w", err)
+					}
 				}
 			}
 			_, err := h.StateScanOpen(2, 0, nil, 0)

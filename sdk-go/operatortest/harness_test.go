@@ -591,3 +591,43 @@ func TestRandomNumbersAndTimeComeFromTheHost(t *testing.T) {
 		seen[r.Drawn] = true
 	}
 }
+
+type numbered struct {
+	Key string
+	N   int64
+}
+
+// smallest keeps numbers and answers the smallest so far: each row begins a loop over a map and leaves it early.
+type smallest struct {
+	In   operator.In[numbered]
+	Out  operator.Out[numbered]
+	Seen state.Map[int64, int64] `tm:"seen,prefetch=none"`
+}
+
+func init() { operator.Register[smallest]("smallest", "") }
+
+func (s *smallest) Open() error {
+	s.In.OnRow(func(r *numbered) error {
+		s.Seen.Set(r.N, 1)
+		for least := range s.Seen.All() {
+			s.Out.Emit(numbered{r.Key, least})
+			break
+		}
+		return nil
+	})
+	return nil
+}
+
+// As few scans may be open at once, a loop that is left early must end its own.
+func TestLoopsThatAreLeftEarly(t *testing.T) {
+	h := operatortest.New(t, "smallest", operatortest.Config{Key: []string{"key"}, Inputs: map[string]any{"in": numbered{}}})
+	var rows []numbered
+	for n := range int64(200) {
+		rows = append(rows, numbered{"a", 1000 - n})
+	}
+	operatortest.Send(h, "in", rows...)
+	got := operatortest.Rows[numbered](h, "out")
+	if len(got) != 200 || got[199].N != 801 {
+		t.Errorf("%d rows, the last of them %v; errors %v", len(got), got[max(0, len(got)-1):], h.Errors())
+	}
+}

@@ -65,13 +65,31 @@ func (x host) ScanOpen(id, key uint32, bounds []byte, flags uint32) int32 {
 	if flags&abi.ScanDescending != 0 {
 		slices.Reverse(rows)
 	}
-	r.scans = append(r.scans, scan{st, rows})
-	return int32(len(r.scans) - 1)
+	handle := slices.Index(r.scans, nil)
+	if handle < 0 {
+		handle = len(r.scans)
+		r.scans = append(r.scans, nil)
+	}
+	if handle >= scansMax {
+		broken("more than %d scans open at once", scansMax)
+	}
+	r.scans[handle] = &scan{st, rows}
+	return int32(handle)
 }
 
+// scansMax scans may be open at once.
+const scansMax = 64
+
+// ScanNext ends the scan with a block of no rows, or where out is empty.
 func (x host) ScanNext(handle int32, out []byte) int32 {
-	s := &x.h.running.scans[handle]
+	s := x.h.running.scans[handle]
 	n := min(len(s.rows), scanRows)
+	if n == 0 || len(out) == 0 {
+		x.h.running.scans[handle] = nil
+	}
+	if len(out) == 0 {
+		return 0
+	}
 	for {
 		b := encodeBlock(s.of.all(), s.rows[:n])
 		if len(b) <= len(out) {

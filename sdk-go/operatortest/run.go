@@ -26,7 +26,7 @@ type running struct {
 	keyOf   []uint32
 	names   []string // keys as they are stored under
 	applied []*stateStore
-	scans   []scan
+	scans   []*scan
 }
 
 // run has all items take effect or be rejected: the one algorithm of the contract for errors, traps and what was not consumed.

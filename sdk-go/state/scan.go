@@ -93,6 +93,7 @@ func (c *mapCore[K, V]) scanHost(s *scan[K, V], b bounds[K], yield func(K, V) bo
 		c.keep(s.pairs)
 		for i := range rows {
 			if !yield(s.pairs[i].key, s.pairs[i].value) {
+				c.slot.Host.ScanNext(handle, nil) // ends the scan: few may be open at once
 				return
 			}
 		}

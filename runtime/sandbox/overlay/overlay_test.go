@@ -240,7 +240,6 @@ func (r *stateRig) scan(key uint32, bounds []byte, flags uint32) []string {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	defer func() { r.s.scans = r.s.scans[:h] }()
 	var rows []string
 	for size := 100; ; {
 		out := make([]byte, size)
@@ -254,6 +253,9 @@ func (r *stateRig) scan(key uint32, bounds []byte, flags uint32) []string {
 		}
 		some := blockRows(r.t, out[:n], overlayStates[2].Fields)
 		if len(some) == 0 {
+			if _, err := r.s.ScanNext(h, out); err == nil {
+				r.t.Fatal("a scan that has ended goes on")
+			}
 			return rows
 		}
 		rows = append(rows, some...)

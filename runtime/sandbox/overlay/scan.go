@@ -51,8 +51,12 @@ func (s *State) ScanOpen(id, key uint32, bounds []byte, flags uint32) (int32, er
 	if flags&^(abi.ScanDescending|abi.ScanLow|abi.ScanHigh) != 0 {
 		return 0, fmt.Errorf("unknown scan flags %#x", flags)
 	}
-	if len(s.scans) >= scansMax {
-		return 0, fmt.Errorf("more than %d scans in one frame", scansMax)
+	handle := slices.Index(s.scans, nil)
+	if handle < 0 {
+		handle = len(s.scans)
+	}
+	if handle >= scansMax {
+		return 0, fmt.Errorf("more than %d scans open at once", scansMax)
 	}
 	low, high, err := s.scanBounds(d, bounds, flags)
 	if err != nil {
@@ -69,8 +73,11 @@ func (s *State) ScanOpen(id, key uint32, bounds []byte, flags uint32) (int32, er
 			return 0, s.broken(err)
 		}
 	}
-	s.scans = append(s.scans, c)
-	return int32(len(s.scans) - 1), nil
+	if handle == len(s.scans) {
+		s.scans = append(s.scans, nil)
+	}
+	s.scans[handle] = c
+	return int32(handle), nil
 }
 
 // scanBounds encodes the rows of a bounds block: one a bound present, low first.
@@ -133,10 +140,14 @@ func (c *scan) order(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// ScanNext is state_scan_next.
+// ScanNext is state_scan_next. The scan ends, and its handle is free, with the block of no rows or with an empty out.
 func (s *State) ScanNext(handle int32, out []byte) (int32, error) {
-	if handle < 0 || int(handle) >= len(s.scans) {
-		return 0, fmt.Errorf("scan handle %d, the frame has %d", handle, len(s.scans))
+	if handle < 0 || int(handle) >= len(s.scans) || s.scans[handle] == nil {
+		return 0, fmt.Errorf("scan handle %d is not open", handle)
+	}
+	if len(out) == 0 {
+		s.scans[handle] = nil
+		return 0, nil
 	}
 	c := s.scans[handle]
 	if c.next == c.ready[0].Len {
@@ -162,6 +173,9 @@ func (s *State) ScanNext(handle int32, out []byte) (int32, error) {
 	}
 	n := frame.BlockBytes(s.blocks, c.next, end)
 	frame.PutBlock(out, s.blocks, c.next, end)
+	if c.next == end {
+		s.scans[handle] = nil
+	}
 	c.next = end
 	return int32(n), nil
 }
