@@ -266,6 +266,10 @@ func TestRules(t *testing.T) {
 		{"connectors/file", "connectors/spec", true},
 		{"connectors/spec", "connectors/file", false},
 		{"runtime/job", "runtime/cmd/tidemill", false},
+		{"abi/conformance", "runtime/sandbox", true},
+		{"abi/conformance/model", "abi/conformance/program", true},
+		{"abi/conformance/model", "runtime/state", false},
+		{"abi/conformance/model", "abi", false},
 	} {
 		if got := mayImport(e.from, e.to); got != e.want {
 			t.Errorf("mayImport(%s, %s) = %v", e.from, e.to, got)

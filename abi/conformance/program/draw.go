@@ -1,0 +1,205 @@
+package program
+
+import "math/rand/v2"
+
+// Weights say how often each command is drawn.
+type Weights [ops]int
+
+// Usual draws a bit of everything, and a fault in every hundredth command.
+var Usual = Weights{
+	Values: 3, Echo: 2, Pass: 3, Due: 2, Draw: 1, Clock: 3,
+	ValueGet: 6, ValueSet: 6, ValueAdd: 3, ValueClear: 2,
+	ListAll: 4, ListLen: 2, ListAppend: 8, ListClear: 2,
+	MapGet: 6, MapSet: 12, MapAdd: 4, MapDelete: 4, MapClear: 1, MapScan: 8,
+	TimerSet: 10, TimerDelete: 2, TimerDeleteAt: 2,
+	Log: 1, Count: 1, Gauge: 1, Fault: 1, Repeat: 2,
+}
+
+// Drawing is what DrawCase draws.
+type Drawing struct {
+	Weights  Weights
+	Steps    int // at most
+	Commands int // of a program, at most
+	Large    int // one in so many texts is long; 0 for none
+}
+
+// drawer draws programs.
+type drawer struct {
+	rng *rand.Rand
+	Drawing
+	total int // of the weights
+}
+
+// DrawCase draws a case.
+func DrawCase(rng *rand.Rand, what Drawing) Case {
+	d := &drawer{rng: rng, Drawing: what}
+	for _, w := range what.Weights {
+		d.total += w
+	}
+	var b []byte
+	for range 2 {
+		var callback []byte
+		if rng.IntN(3) == 0 {
+			callback = d.callback()
+		}
+		b = appendProgram(b, callback)
+	}
+	for range 1 + rng.IntN(what.Steps) {
+		b = d.step(b)
+	}
+	return ParseCase(b)
+}
+
+// callback draws a program that does not fail: that would end the job.
+func (d *drawer) callback() []byte {
+	var b []byte
+	for range 1 + d.rng.IntN(3) {
+		b = d.command(b, []Op{Values, Clock, Draw, Log, Count, ValueSet}[d.rng.IntN(6)], 0)
+	}
+	return b
+}
+
+func (d *drawer) step(b []byte) []byte {
+	switch n := d.rng.IntN(20); {
+	case n < 3:
+		return append(b, 5, byte(d.rng.IntN(24)))
+	case n < 5:
+		return append(b, 6, byte(d.rng.IntN(24)))
+	case n < 6:
+		return append(b, 7)
+	}
+	b = append(b, 0, byte(d.rng.IntN(256)), byte(d.rng.IntN(200)))
+	b = d.record(b)
+	b = append(b, byte(d.rng.IntN(256)))
+	return appendProgram(b, d.program(d.Commands, 255))
+}
+
+// program draws a program of at most so many commands and bytes.
+func (d *drawer) program(commands, bytes int) []byte {
+	var b []byte
+	for range d.rng.IntN(commands + 1) {
+		n := d.rng.IntN(d.total)
+		op := Op(0)
+		for n >= d.Weights[op] {
+			n -= d.Weights[op]
+			op++
+		}
+		next := d.command(b, op, commands/2)
+		if len(next) > bytes {
+			break
+		}
+		b = next
+	}
+	return b
+}
+
+// command draws the operands of a command. Programs in it have at most so many commands.
+func (d *drawer) command(b []byte, op Op, commands int) []byte {
+	b = append(b, byte(op))
+	index := 0
+	for _, operand := range shapes[op].operands {
+		switch operand {
+		case 'x':
+			b = d.text(b)
+		case 'w':
+			b = append(b, 1, byte(d.rng.IntN(3)))
+		case 'r':
+			b = d.record(b)
+		case 'k':
+			b = d.mapKey(b, index)
+		case 's':
+			mode := byte(d.rng.IntN(256))
+			if d.rng.IntN(2) == 0 {
+				mode &= 3
+			}
+			if b = append(b, mode); mode&3 >= ScanRange {
+				b = d.mapKey(d.mapKey(b, index), index)
+			}
+		case 'p':
+			b = appendProgram(b, d.program(commands, 80))
+		case 'n', 'f', 't':
+			b = append(b, d.number())
+		default:
+			n := byte(d.rng.IntN(256))
+			index = int(n % 3)
+			b = append(b, n)
+		}
+	}
+	return b
+}
+
+// number draws the byte of a number or time: one in ten from a table.
+func (d *drawer) number() byte {
+	if d.rng.IntN(10) == 0 {
+		return byte(240 + d.rng.IntN(16))
+	}
+	return byte(d.rng.IntN(240))
+}
+
+func (d *drawer) text(b []byte) []byte {
+	n := d.rng.IntN(8)
+	c := byte(n)
+	if d.Large > 0 && d.rng.IntN(d.Large) == 0 {
+		c += repeatFrom
+	}
+	b = append(b, c)
+	for range n {
+		b = append(b, byte(d.rng.IntN(256)))
+	}
+	return b
+}
+
+// mapKey draws one of few keys, so that entries meet.
+func (d *drawer) mapKey(b []byte, index int) []byte {
+	if index == Pairs {
+		small := []byte{119, 120, 121, 240, 251}[d.rng.IntN(5)]
+		return append(b, small, byte(d.rng.IntN(3))<<2|byte(d.rng.IntN(2)), 1, byte(d.rng.IntN(3)))
+	}
+	n := d.rng.IntN(3)
+	b = append(b, byte(n))
+	for range n {
+		b = append(b, []byte{0, 1, 7, 11, 15}[d.rng.IntN(5)])
+	}
+	return b
+}
+
+func (d *drawer) record(b []byte) []byte {
+	mask := uint16(d.rng.IntN(1<<len(Fields))) & uint16(d.rng.IntN(1<<len(Fields)))
+	b = append(b, byte(mask), byte(mask>>8))
+	for i, f := range Fields {
+		if mask>>i&1 == 0 {
+			continue
+		}
+		switch f.Type {
+		case UTF8, Binary:
+			b = d.text(b)
+		default:
+			b = append(b, d.number())
+		}
+	}
+	return b
+}
+
+// Drawings are what the driver draws by turns: short cases, where failures are easily found; long ones; ones with faults; ones in
+// which lists grow and texts are long, so that state does not come with the frame and answers near their limit; ones of few
+// commands that belong together.
+var Drawings = []Drawing{
+	{Weights: Usual, Steps: 12, Commands: 6},
+	{Weights: Usual, Steps: 120, Commands: 4},
+	{Weights: faulty(), Steps: 40, Commands: 5},
+	{Weights: growing(), Steps: 60, Commands: 8, Large: 3},
+	{Weights: Weights{MapGet: 3, MapSet: 8, MapAdd: 3, MapDelete: 3, MapClear: 1, MapScan: 6, Repeat: 1}, Steps: 60, Commands: 10},
+	{Weights: Weights{TimerSet: 10, TimerDelete: 2, TimerDeleteAt: 3, Clock: 3, Due: 1, ValueAdd: 1, MapScan: 1}, Steps: 60, Commands: 6},
+}
+
+func faulty() Weights {
+	w := Usual
+	w[Fault] = 8
+	return w
+}
+
+func growing() Weights {
+	w := Usual
+	w[ListAppend], w[MapSet], w[Repeat], w[ListAll], w[ListClear], w[MapClear] = 30, 30, 12, 2, 0, 0
+	return w
+}
