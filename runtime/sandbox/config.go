@@ -74,8 +74,8 @@ const (
 	defaultLogLinesPerSec = 100
 )
 
-// fill sets what was left out.
-func (l Limits) fill(m *Module) Limits {
+// Limits are limits with defaults for what was left out, some of which depend on the module.
+func (m *Module) Limits(l Limits) Limits {
 	if m.Interpreted {
 		orDefault(&l.MemoryBytesMax, abi.MemoryBytesMaxPython)
 	}

@@ -25,7 +25,7 @@ type Inspection struct {
 
 // Describe asks a throw-away instance what the module holds.
 func Describe(m Module, limits Limits) (*abi.Description, error) {
-	limits = limits.fill(&m)
+	limits = m.Limits(limits)
 	g, err := throwAway(&m, &limits)
 	if err != nil {
 		return nil, m.planError(ErrDescribe, "starting", err)
@@ -55,7 +55,7 @@ func (m *Module) ask(g *guest) (*abi.Description, error) {
 // flows. The request's Entry, Inputs, Key and Params count; limits are filled in, and parameters are checked against the
 // description. Every error is coded and names the parameter or column at fault where there is one.
 func Inspect(m Module, limits Limits, request abi.OpenRequest) (*Inspection, error) {
-	limits = limits.fill(&m)
+	limits = m.Limits(limits)
 	g, err := throwAway(&m, &limits)
 	if err != nil {
 		return nil, m.planError(ErrDescribe, "starting", err)

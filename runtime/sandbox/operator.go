@@ -49,7 +49,7 @@ var _ operator.Operator = (*Operator)(nil)
 
 // New returns an operator that is not open yet. Config.Binding must have been made for the inputs that Open will be given.
 func New(config Config) *Operator {
-	return &Operator{config: config, limits: config.Limits.fill(&config.Module)}
+	return &Operator{config: config, limits: config.Module.Limits(config.Limits)}
 }
 
 // Open declares state and metrics and makes the first instance, which must bind as the plan was told.
