@@ -67,11 +67,17 @@ A ``BatchOut`` gives the columns of an emitted object by ``_column.buffers(value
 
 Timers' handlers get ``_parts.Fired(time, tag)``, ``on_watermark`` an int, ``on_end`` nothing; all return None.
 
-**Mistakes** have these texts: ``RuntimeError`` "a state is used where no item with a key is under way", "a timer is set or
-deleted where no item with a key is under way", "the key is read where no item with a key is under way", "a row is emitted
-where no callback is under way"; ``ValueError`` "a timer's tag is longer than 256 bytes"; ``RuntimeError`` "a loop over
-state is used after its frame"; ``RuntimeError("port raw passes columns of input payments through: only rows of it can be
-emitted there")`` when the row is emitted. ``ValueError`` "a counter only grows" for a negative n.
+**Mistakes** have these texts, all but the last three being ``RuntimeError``:
+
+- "a state is used where no item with a key is under way", "a timer is set or deleted where no item with a key is under way",
+  "the key is read where no item with a key is under way"; these before a look at the arguments
+- "a row is emitted where no callback is under way"
+- "port raw passes columns of input payments through: only rows of it can be emitted there", "port totals passes columns
+  through where no item is under way"; when the row is emitted
+- "a loop over state is used after its frame"
+- ``ValueError`` "a counter only grows"; "a timer's tag is longer than 256 bytes"
+- ``TypeError`` "a timer's time is int, in microseconds, not float", "a timer's tag is str, not bytes"
+- ``OverflowError`` "a timer's time: 9223372036854775808 is out of the range of i64"
 
 **Exceptions** of a callback, of every class, are the answer ERROR with code 1, the item under way (for a batch the row
 selected last, else -1), and message and place of ``_errors.explain``. An answer over ``frame_bytes`` for one item is ERROR
@@ -90,7 +96,7 @@ from tidemill import _parts as parts
 from tidemill._column import Column
 from tidemill._errors import ParamError
 from tidemill._operator import REQUIRED, Entry, Operator, Options, registered
-from tidemill._rows import InputRow, Layout, OwnColumn, PassedColumn, column_layout_of, layout_of, plain_name
+from tidemill._rows import InputRow, Layout, OwnColumn, PassedColumn, class_hints, column_layout_of, layout_of, plain_name
 from tidemill._types import TYPE_NAMES, TYPES, WIDTHS, Spec, column_of, takes
 
 ABI_VERSION = 1
@@ -442,7 +448,7 @@ class Declaration:
     # Declaring.
 
     def _declare_class(self, cls: type[Operator]) -> None:
-        hints = get_type_hints(cls, include_extras=True)
+        hints = class_hints(cls)
         reserved = set(dir(Operator))
         for base in cls.__mro__:
             if base is Operator:
@@ -696,8 +702,8 @@ class Declaration:
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # flags of code objects
 _FUNCTIONS = {"map": MAP, "filter": FILTER, "flat_map": FLAT_MAP}
 
-# What an emitted row takes besides its columns: the item it belongs to, and event time and position in the host. What a change
-# of state takes: its key index and operation.
+# What an emitted row takes besides its columns: its item, and event time and position in the host. What a change of state
+# takes: its key index and operation.
 ROW_BYTES = 4 + 16
 CHANGE_BYTES = 4 + 1
 

@@ -144,7 +144,7 @@ def _text(annotation: Any) -> str:
 
 
 def _layout(cls: type, spec_of: Callable[[str, Any], Spec | None]) -> Layout:
-    hints = get_type_hints(cls, include_extras=True)
+    hints = class_hints(cls)
     columns: list[OwnColumn | PassedColumn] = []
     if issubclass(cls, KeyRow):
         columns.append(PassedColumn("", "", "", True, None))
@@ -169,6 +169,14 @@ def _layout(cls: type, spec_of: Callable[[str, Any], Spec | None]) -> Layout:
             raise TypeError(f"{cls.__name__} has two columns {c.name}")
         seen.add(c.name)
     return Layout(cls, tuple(columns))
+
+
+def class_hints(cls: type) -> dict[str, Any]:
+    """The annotations of a class, those of its bases first.
+
+    Names in them are the module's, not the class's: a slot of ``date: date`` would hide the type.
+    """
+    return get_type_hints(cls, localns={}, include_extras=True)
 
 
 def plain_name(attribute: str) -> str:

@@ -137,8 +137,8 @@ def column_of(annotation: Any) -> Spec | None:
     return Spec(number, form, nullable, event_time)
 
 
-# What a field can be read from: types of columns by the type of the field. Whole numbers widen, those of up to 32 bits also to
-# f64.
+# What a field can be read from: types of columns by the type of the field. Whole numbers widen, those of up to 32 bits also
+# to f64.
 _READS = {
     1: {1},
     2: {2},
