@@ -44,8 +44,8 @@ func Expect(c *program.Case, plan *Plan) *Expected {
 				m.Subtasks = plan.Subtasks[epoch%len(plan.Subtasks)]
 			}
 		}
-		if refused && plan.Stop {
-			e.stopped, e.open = true, s.Kind != program.Row
+		if e.stopped = refused && plan.Stop; e.stopped || m.Failed {
+			e.open = s.Kind != program.Row
 			return e
 		}
 	}
@@ -53,7 +53,9 @@ func Expect(c *program.Case, plan *Plan) *Expected {
 		e.stopped, e.open = true, true
 		return e
 	}
-	m.End()
+	if !m.Failed {
+		m.End()
+	}
 	e.states = append(e.states, m.State())
 	return e
 }
@@ -62,6 +64,12 @@ func Expect(c *program.Case, plan *Plan) *Expected {
 func (e *Expected) Difference(s *Seen, plan *Plan) string {
 	if s.Stopped != e.stopped {
 		return fmt.Sprintf("the job stopped: %v, want %v", s.Stopped, e.stopped)
+	}
+	if failed := e.model.Failed && !e.stopped; failed || s.Failed {
+		if !failed || !s.Failed {
+			return fmt.Sprintf("a callback ended the job: %v, want %v", s.Failed, failed)
+		}
+		return ""
 	}
 	if e.open {
 		return e.someRefusal(s)

@@ -1,7 +1,15 @@
 package conformance
 
 import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
 	"sync"
 	"testing"
 
@@ -56,44 +64,145 @@ func TestGuestsAreFresh(t *testing.T) {
 	}
 }
 
+// TestGuestsBindAlike compares what the guests declare: everything but the address of the fault cell and what is prefetched.
+func TestGuestsBindAlike(t *testing.T) {
+	var first *abi.Binding
+	for _, g := range allGuests(t) {
+		found, err := g.binding(asked{entry: rowsEntry})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := *found
+		b.FaultCell = 0
+		for i, o := range b.Outputs {
+			p := program.Ports[i]
+			if o.Name != p.Name || len(o.Fields) != len(p.Fields) {
+				t.Errorf("%s: output %d is %s, want %s", g.Language, i, o.Name, p.Name)
+			}
+		}
+		if first == nil {
+			first = &b
+		}
+		if !reflect.DeepEqual(&b, first) {
+			t.Errorf("%s binds\n%+v\nthe first guest\n%+v", g.Language, b, *first)
+		}
+	}
+}
+
 // checkPlan runs a case by a plan and, where it fails, shows a smaller case that fails too.
-func checkPlan(t *testing.T, seed uint64, c *program.Case, plan *Plan) bool {
+func checkPlan(t *testing.T, what string, c *program.Case, plan *Plan) bool {
 	t.Helper()
 	err := Check(c, plan)
 	if err == nil {
 		return true
 	}
 	small := Shrink(*c, func(c *program.Case) bool { return Check(c, plan) != nil })
-	t.Errorf("seed %d, by the plan: %v\n%v\nThe smallest case that was found to fail, %x:\n%v\n%v", seed, plan, err, small.Bytes(), &small, Check(&small, plan))
+	t.Errorf("%s, by the plan: %v\n%v\nThe smallest case that was found to fail, %x:\n%v\n%v", what, plan, err, small.Bytes(), &small, Check(&small, plan))
 	return false
 }
 
-// checkSeed draws a case and runs it plainly on every guest and by some drawn plans.
-func checkSeed(t *testing.T, seed uint64, plans int) bool {
+// checkCase runs a case plainly on every guest and by some drawn plans.
+func checkCase(t *testing.T, what string, rng *rand.Rand, c *program.Case, plans int) bool {
 	t.Helper()
 	all := allGuests(t)
-	rng := rand.New(rand.NewPCG(seed, 1))
-	c := program.DrawCase(rng, program.Drawings[int(seed)%len(program.Drawings)])
 	for _, g := range all {
-		plan := Plain(g)
-		if !checkPlan(t, seed, &c, &plan) {
+		if plan := Plain(g); !checkPlan(t, what, c, &plan) {
 			return false
 		}
 	}
 	for range plans {
-		plan := DrawPlan(rng, all)
-		if !checkPlan(t, seed, &c, &plan) {
+		if plan := DrawPlan(rng, all); !checkPlan(t, what, c, &plan) {
 			return false
 		}
 	}
 	return true
 }
 
+// checkSeed draws a case and runs it.
+func checkSeed(t *testing.T, seed uint64, plans int) bool {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 1))
+	c := program.DrawCase(rng, program.Drawings[int(seed)%len(program.Drawings)])
+	return checkCase(t, fmt.Sprint("seed ", seed), rng, &c, plans)
+}
+
 // TestDrawn runs drawn cases on all guests.
 func TestDrawn(t *testing.T) {
-	for seed := range uint64(100) {
-		if !checkSeed(t, seed, 4) {
-			return
+	const seeds = 60
+	for seed := range uint64(seeds) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			checkSeed(t, seed, 2)
+		})
+	}
+}
+
+// TestFound runs the cases that once failed, and those that a drawing would meet too seldom: the files of testdata/cases. A file has lines
+// of comment, which begin with #, then the case in hexadecimal. It is run by several plans.
+func TestFound(t *testing.T) {
+	files, err := filepath.Glob("testdata/cases/*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			c := readCase(t, file)
+			checkCase(t, file, rand.New(rand.NewPCG(1, 1)), &c, 4)
+		})
+	}
+}
+
+func readCase(t *testing.T, file string) program.Case {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var digits strings.Builder
+	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+		if line := lines.Text(); !strings.HasPrefix(line, "#") {
+			digits.WriteString(strings.TrimSpace(line))
 		}
 	}
+	data, err := hex.DecodeString(digits.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program.ParseCase(data)
+}
+
+// TestRepeated runs cases twice in the same way: the guests must draw the same numbers (rule 10).
+func TestRepeated(t *testing.T) {
+	for seed := range uint64(6) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		c := program.DrawCase(rng, program.Drawing{Weights: program.Weights{program.Draw: 3, program.TimerSet: 2, program.MapSet: 1}, Steps: 30, Commands: 5})
+		for _, g := range allGuests(t) {
+			plan := Plain(g)
+			first, err := Run(&c, &plan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			second, err := Run(&c, &plan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(first, second) || len(first.Drawn) == 0 {
+				t.Errorf("seed %d, %s: drew %v, then %v", seed, g.Language, first.Drawn, second.Drawn)
+			}
+		}
+	}
+}
+
+// FuzzCase gives the same bytes to all guests and to the model.
+func FuzzCase(f *testing.F) {
+	for seed := range uint64(12) {
+		c := program.DrawCase(rand.New(rand.NewPCG(seed, 3)), program.Drawings[int(seed)%len(program.Drawings)])
+		f.Add(c.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		const bytesMax = 4 << 10
+		c := program.ParseCase(data[:min(len(data), bytesMax)])
+		checkCase(t, fmt.Sprintf("case %x", data), rand.New(rand.NewPCG(uint64(len(data)), 4)), &c, 1)
+	})
 }

@@ -23,8 +23,10 @@ type Guest struct {
 	module   sandbox.Module
 	limits   sandbox.Limits
 
+	columnar bool // it has the operator that takes columns
+
 	mu       sync.Mutex
-	bindings map[int]*abi.Binding // by frame size
+	bindings map[asked]*abi.Binding
 }
 
 // Load compiles a module on an engine.
@@ -39,35 +41,47 @@ func Load(language, path string, engine func(folder string) vm.Engine, limits sa
 		return nil, fmt.Errorf("loading %s: %w", path, err)
 	}
 	limits.TrapsPerMinute, limits.LogLinesPerSec = 1<<30, 1<<20
-	return &Guest{
+	g := &Guest{
 		Language: language, module: sandbox.Module{Compiled: m.Compiled, Digest: m.Digest.String()}, limits: limits,
-		bindings: map[int]*abi.Binding{},
-	}, nil
-}
-
-// binding is what the guest binds, asked once for each frame size.
-func (g *Guest) binding(frameBytes int) (*abi.Binding, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if b := g.bindings[frameBytes]; b != nil {
-		return b, nil
+		bindings: map[asked]*abi.Binding{},
 	}
-	found, err := g.inspect(frameBytes)
+	d, err := sandbox.Describe(g.module, limits)
 	if err != nil {
 		return nil, err
 	}
-	g.bindings[frameBytes] = found.Binding
+	g.columnar = d.Entry(columnarEntry) != nil
+	return g, nil
+}
+
+// asked is what a binding depends on.
+type asked struct {
+	entry      string
+	frameBytes int
+}
+
+// binding is what the guest binds, asked once.
+func (g *Guest) binding(a asked) (*abi.Binding, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if b := g.bindings[a]; b != nil {
+		return b, nil
+	}
+	limits := g.limits
+	limits.FrameBytesMax = a.frameBytes
+	request := sandbox.Request(a.entry, "conformance", "interpreter", 0, 1, inputs(), keyFields, map[string]any{})
+	found, err := sandbox.Inspect(g.module, limits, request)
+	if err != nil {
+		return nil, err
+	}
+	g.bindings[a] = found.Binding
 	return found.Binding, nil
 }
 
-func (g *Guest) inspect(frameBytes int) (*sandbox.Inspection, error) {
-	limits := g.limits
-	limits.FrameBytesMax = frameBytes
-	return sandbox.Inspect(g.module, limits, sandbox.Request(entry, "conformance", entry, 0, 1, inputs(), keyFields, map[string]any{}))
-}
-
-// entry is the operator's name in every guest.
-const entry = "interpreter"
+// The operators' names: every guest has the first, and may have the second.
+const (
+	rowsEntry     = "interpreter"
+	columnarEntry = "columnar"
+)
 
 func params(c *program.Case) map[string]any {
 	return map[string]any{"on_watermark": hex.EncodeToString(c.OnWatermark), "on_end": hex.EncodeToString(c.OnEnd)}

@@ -10,6 +10,7 @@ import (
 type Plan struct {
 	Guests     []*Guest // the first runs until a checkpoint restores, the next from there on, and so around
 	Subtasks   []int    // likewise
+	Columnar   bool     // guests that have one run the operator that takes columns
 	Restore    bool     // every checkpoint is restored by new back-ends and instances
 	Rollback   int      // before it is restored, so many steps are run whose effects are lost
 	Base       bool     // every checkpoint has all state, not what has changed
@@ -32,7 +33,7 @@ func (p *Plan) String() string {
 		on   bool
 		text string
 	}{
-		{p.Restore, fmt.Sprintf("restored at checkpoints after %d lost steps", p.Rollback)}, {p.Base, "whole checkpoints"},
+		{p.Columnar, "by columns"}, {p.Restore, fmt.Sprintf("restored at checkpoints after %d lost steps", p.Rollback)}, {p.Base, "whole checkpoints"},
 		{p.Badger, "Badger"}, {p.Cut != 0, fmt.Sprintf("cut by seed %d", p.Cut)}, {p.EachFrame, "an instance a frame"},
 		{p.FrameBytes != 0, fmt.Sprintf("frames of %d bytes", p.FrameBytes)}, {p.Stop, "stopping at the first refusal"},
 	} {
@@ -57,7 +58,7 @@ func DrawPlan(rng *rand.Rand, guests []*Guest) Plan {
 	if one(2) {
 		p.Cut = 1 + rng.Uint64()>>1
 	}
-	p.EachFrame = one(8)
+	p.EachFrame, p.Columnar = one(16), one(4)
 	if p.Stop = one(8); p.Stop {
 		return p
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"strings"
 
 	"github.com/tidemill/tidemill/abi"
 	"github.com/tidemill/tidemill/abi/conformance/model"
@@ -72,8 +73,11 @@ func Run(c *program.Case, plan *Plan) (*Seen, error) {
 	}
 	err := r.all()
 	err = errors.Join(err, r.close())
-	if errors.Is(err, errStop) {
+	switch {
+	case errors.Is(err, errStop):
 		r.seen.Stopped, err = true, nil
+	case err != nil && strings.Contains(err.Error(), " callback"):
+		r.seen.Failed, err = true, nil
 	}
 	return r.seen, err
 }
@@ -236,14 +240,17 @@ func (r *run) restore(at int) error {
 // open makes the subtasks of an epoch from the chain.
 func (r *run) open() error {
 	guest, n := r.plan.Guests[r.epoch%len(r.plan.Guests)], r.plan.Subtasks[r.epoch%len(r.plan.Subtasks)]
-	frameBytes := r.plan.FrameBytes
-	binding, err := guest.binding(frameBytes)
+	a := asked{rowsEntry, r.plan.FrameBytes}
+	if r.plan.Columnar && guest.columnar {
+		a.entry = columnarEntry
+	}
+	binding, err := guest.binding(a)
 	if err != nil {
 		return err
 	}
 	r.subtasks = nil
 	for i := range n {
-		s, err := r.openOne(guest, binding, i, n)
+		s, err := r.openOne(guest, a, binding, i, n)
 		if err != nil {
 			return errors.Join(err, r.close())
 		}
@@ -252,7 +259,7 @@ func (r *run) open() error {
 	return nil
 }
 
-func (r *run) openOne(guest *Guest, binding *abi.Binding, i, n int) (*subtask, error) {
+func (r *run) openOne(guest *Guest, a asked, binding *abi.Binding, i, n int) (*subtask, error) {
 	var factory state.Factory = memory.Factory{}
 	options := state.Options{KeyFields: keyFields}
 	if r.plan.Badger {
@@ -269,8 +276,8 @@ func (r *run) openOne(guest *Guest, binding *abi.Binding, i, n int) (*subtask, e
 			return nil, errors.Join(err, backend.Close())
 		}
 	}
-	config := sandbox.Config{Module: guest.module, Entry: entry, Binding: binding, Limits: guest.limits}
-	config.Limits.FrameBytesMax = r.plan.FrameBytes
+	config := sandbox.Config{Module: guest.module, Entry: a.entry, Binding: binding, Limits: guest.limits}
+	config.Limits.FrameBytesMax = a.frameBytes
 	if r.plan.EachFrame {
 		config.Recycle = sandbox.RecycleFrame
 	}
@@ -286,7 +293,7 @@ func (r *run) openOne(guest *Guest, binding *abi.Binding, i, n int) (*subtask, e
 
 func (r *run) context(s *subtask, binding *abi.Binding, i, n int) *operator.Context {
 	return &operator.Context{
-		Job: "conformance", Operator: entry, Subtask: i, Parallelism: n, MaxParallelism: groups,
+		Job: "conformance", Operator: "interpreter", Subtask: i, Parallelism: n, MaxParallelism: groups,
 		Inputs: inputs(), Key: keyFields, Outputs: outputs(binding), Params: r.params,
 		State: s.state, Watermark: r.watermark, Now: func() int64 { return r.now },
 		Emit: func(port int, b *record.Batch) { r.seen.emitted(port, b, i) },

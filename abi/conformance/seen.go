@@ -24,7 +24,8 @@ type Seen struct {
 	Gauged   map[float64]bool // values of the gauge at the ends of subtasks
 	States   [][]string       // at each checkpoint, and at the end
 	Drawn    map[string][]int64
-	Stopped  bool
+	Stopped  bool // by a refused item
+	Failed   bool // by a callback
 	Fuel     int64
 	Frames   int64
 	Traps    int64

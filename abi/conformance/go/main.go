@@ -10,6 +10,7 @@ import (
 
 func init() {
 	operator.Register[interpreter]("interpreter", "Runs the program that each row carries.")
+	operator.Register[columnar]("columnar", "Does what interpreter does, by columns.")
 }
 
 func main() {}
@@ -95,19 +96,25 @@ type pair struct {
 	Text  string
 }
 
+// interpreter takes its rows one by one.
 type interpreter struct {
+	In     operator.In[inRow]
+	More   operator.In[moreRow]
+	Values operator.Out[valuesRow]
+	Passed operator.Out[passedRow] `tm:"passed,input=in"`
+	parts
+}
+
+// parts are what both operators have.
+type parts struct {
 	operator.Base
 	OnWatermarkProgram string `param:"on_watermark" default:"" doc:"program of the watermark callback, in hexadecimal"`
 	OnEndProgram       string `param:"on_end" default:"" doc:"program of the end callback, in hexadecimal"`
 
-	In   operator.In[inRow]
-	More operator.In[moreRow]
-	Key  operator.Key[key]
+	Key operator.Key[key]
 
-	Values operator.Out[valuesRow]
-	Passed operator.Out[passedRow] `tm:"passed,input=in"`
-	Timed  operator.Out[timedRow]
-	Drawn  operator.Out[drawnRow]
+	Timed operator.Out[timedRow]
+	Drawn operator.Out[drawnRow]
 
 	Cell     state.Value[record]
 	Plain    state.Value[record] `tm:"plain,prefetch=none"`
@@ -131,24 +138,35 @@ type interpreter struct {
 	Gauged  operator.Gauge
 
 	onWatermark, onEnd []byte
+	values             *operator.Out[valuesRow]
+	pass               func(n int64)
 	item               item
 }
 
-// Open attaches the handlers and decodes the programs of the callbacks.
-func (o *interpreter) Open() (err error) {
+// Open attaches the handlers.
+func (o *interpreter) Open() error {
+	o.In.OnRow(func(r *inRow) error { return o.run(r.Program, inItem(r.record, r.Time)) })
+	o.More.OnRow(func(r *moreRow) error { return o.run(r.Program, moreItem(r.Large, r.Text, r.Time)) })
+	return o.open(&o.Values, func(n int64) { o.Passed.Emit(passedRow{N: n}) })
+}
+
+func inItem(r record, at operator.Timestamp) item {
+	return item{keyed: true, row: true, in: true, record: r, time: some(at)}
+}
+
+func moreItem(large int64, text operator.Null[string], at operator.Timestamp) item {
+	return item{keyed: true, row: true, kind: 1, record: record{Large: large, Text: text}, time: some(at)}
+}
+
+// open decodes the programs of the callbacks and attaches the handlers of the timers.
+func (o *parts) open(values *operator.Out[valuesRow], pass func(n int64)) (err error) {
+	o.values, o.pass = values, pass
 	if o.onWatermark, err = hex.DecodeString(o.OnWatermarkProgram); err != nil {
 		return operator.ParamError("on_watermark", err.Error())
 	}
 	if o.onEnd, err = hex.DecodeString(o.OnEndProgram); err != nil {
 		return operator.ParamError("on_end", err.Error())
 	}
-	o.In.OnRow(func(r *inRow) error {
-		return o.run(r.Program, item{keyed: true, row: true, in: true, record: r.record, time: some(r.Time)})
-	})
-	o.More.OnRow(func(r *moreRow) error {
-		read := record{Large: r.Large, Text: r.Text}
-		return o.run(r.Program, item{keyed: true, row: true, kind: 1, record: read, time: some(r.Time)})
-	})
 	for i, t := range o.timers() {
 		t.OnFire(func(f operator.Fired) error {
 			p, _ := o.Programs.Get(f.Tag)
@@ -159,14 +177,14 @@ func (o *interpreter) Open() (err error) {
 }
 
 // OnWatermark runs the program of its parameter.
-func (o *interpreter) OnWatermark(operator.Timestamp) error {
+func (o *parts) OnWatermark(operator.Timestamp) error {
 	return o.run(o.onWatermark, item{kind: 20})
 }
 
 // OnEnd runs the program of its parameter.
-func (o *interpreter) OnEnd() error { return o.run(o.onEnd, item{kind: 21}) }
+func (o *parts) OnEnd() error { return o.run(o.onEnd, item{kind: 21}) }
 
-func (o *interpreter) timers() [8]*operator.Timer {
+func (o *parts) timers() [8]*operator.Timer {
 	return [8]*operator.Timer{&o.Event, &o.EventMany, &o.EventDrop, &o.EventManyDrop, &o.Clock, &o.ClockMany, &o.ClockDrop, &o.ClockManyDrop}
 }
 

@@ -27,13 +27,13 @@ type item struct {
 const budget = 256
 
 // run runs the program of an item.
-func (o *interpreter) run(program []byte, of item) error {
+func (o *parts) run(program []byte, of item) error {
 	o.item = of
 	return o.commands(program)
 }
 
 // spend takes a step from the item's budget.
-func (o *interpreter) spend() bool {
+func (o *parts) spend() bool {
 	if o.item.steps == budget {
 		o.item.over = true
 		return false
@@ -42,7 +42,7 @@ func (o *interpreter) spend() bool {
 	return true
 }
 
-func (o *interpreter) commands(program []byte) error {
+func (o *parts) commands(program []byte) error {
 	r := reader{program}
 	for len(r.rest) > 0 && o.spend() {
 		if err := o.command(int16(r.byte()%28), &r); err != nil || o.item.over {
@@ -64,7 +64,7 @@ const (
 	clockNumber = 5
 )
 
-func (o *interpreter) command(n int16, r *reader) error {
+func (o *parts) command(n int16, r *reader) error {
 	switch {
 	case n < valueGet:
 		o.emits(n, r)
@@ -82,7 +82,7 @@ func (o *interpreter) command(n int16, r *reader) error {
 	return nil
 }
 
-func (o *interpreter) own() ownKey {
+func (o *parts) own() ownKey {
 	if !o.item.keyed {
 		return ownKey{}
 	}
@@ -91,15 +91,15 @@ func (o *interpreter) own() ownKey {
 }
 
 // observe emits a row to port values, and says whether the budget allowed it.
-func (o *interpreter) observe(command int16, n operator.Null[int64], name operator.Null[string], v record) bool {
+func (o *parts) observe(command int16, n operator.Null[int64], name operator.Null[string], v record) bool {
 	if !o.spend() {
 		return false
 	}
-	o.Values.Emit(valuesRow{o.own(), command, n, name, v})
+	o.values.Emit(valuesRow{o.own(), command, n, name, v})
 	return true
 }
 
-func (o *interpreter) emits(n int16, r *reader) {
+func (o *parts) emits(n int16, r *reader) {
 	var nothing operator.Null[int64]
 	var noName operator.Null[string]
 	switch n {
@@ -111,7 +111,7 @@ func (o *interpreter) emits(n int16, r *reader) {
 		}
 	case pass:
 		if number := r.number(); o.item.in && o.spend() {
-			o.Passed.Emit(passedRow{N: number})
+			o.pass(number)
 		}
 	case 3: // due
 		at, number := r.time(), r.number()
@@ -128,7 +128,7 @@ func (o *interpreter) emits(n int16, r *reader) {
 	}
 }
 
-func (o *interpreter) value(n int16, r *reader) {
+func (o *parts) value(n int16, r *reader) {
 	v := [2]*state.Value[record]{&o.Cell, &o.Plain}[r.index(2)]
 	switch n {
 	case 6: // value_get
@@ -151,7 +151,7 @@ func (o *interpreter) value(n int16, r *reader) {
 }
 
 // read emits what was read.
-func (o *interpreter) read(n int16, found bool, v record) {
+func (o *parts) read(n int16, found bool, v record) {
 	if found {
 		o.observe(n, some(int64(1)), operator.Null[string]{}, v)
 	} else {
@@ -159,7 +159,7 @@ func (o *interpreter) read(n int16, found bool, v record) {
 	}
 }
 
-func (o *interpreter) list(n int16, r *reader) {
+func (o *parts) list(n int16, r *reader) {
 	l := [2]*state.List[record]{&o.Items, &o.Near}[r.index(2)]
 	var noName operator.Null[string]
 	switch n {
@@ -187,7 +187,7 @@ func (o *interpreter) list(n int16, r *reader) {
 	}
 }
 
-func (o *interpreter) mapped(n int16, r *reader) {
+func (o *parts) mapped(n int16, r *reader) {
 	switch r.index(3) {
 	case 0:
 		(&entries[string, record]{o, &o.Words, r.text, text, keepAll, keepAll, large}).command(n, r)
@@ -200,7 +200,7 @@ func (o *interpreter) mapped(n int16, r *reader) {
 
 // entries is one of the maps.
 type entries[K comparable, V any] struct {
-	o      *interpreter
+	o      *parts
 	m      *state.Map[K, V]
 	key    func() K
 	name   func(K) string
@@ -294,7 +294,7 @@ func (e *entries[K, V]) scan(n int16, r *reader) {
 	}
 }
 
-func (o *interpreter) timer(n int16, r *reader) {
+func (o *parts) timer(n int16, r *reader) {
 	t := o.timers()[r.index(8)]
 	switch n {
 	case 20: // timer_set
@@ -322,7 +322,7 @@ func (o *interpreter) timer(n int16, r *reader) {
 	}
 }
 
-func (o *interpreter) other(n int16, r *reader) error {
+func (o *parts) other(n int16, r *reader) error {
 	switch n {
 	case log:
 		level := operator.Level(r.index(5))

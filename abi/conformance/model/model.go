@@ -29,6 +29,8 @@ type Model struct {
 	Counted uint64
 	// Gauged are the values the gauge may have: the last of each key, and of the callbacks.
 	Gauged map[string]float64
+	// Failed: a callback has failed, which ends the job, whatever the policy for items.
+	Failed bool
 
 	onWatermark, onEnd []byte
 	keys               map[program.Key]*keyed
@@ -154,7 +156,8 @@ func (m *Model) End() { m.callback(m.onEnd, 21) }
 func (m *Model) callback(p []byte, kind int64) {
 	i := &item{model: m, kind: kind, rowTime: m.now, pos: -1, name: program.Null, budget: program.Budget, filed: Callbacks}
 	if i.run(p); i.fault != nil {
-		panic("model: a case whose callback fails")
+		m.Failed = true
+		return
 	}
 	m.takeEffect(i, uint64(m.Subtasks))
 }
