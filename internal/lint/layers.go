@@ -42,6 +42,7 @@ var ladder = []struct{ from, to, why string }{
 	{"runtime/cmd/...", "runtime/cmd/...", "the command is one room with alcoves"},
 	{"runtime/cmd/...", "examples/...", "demo carries its example"},
 	{"runtime/build/...", "runtime/build", "the rebuild task uses the build"},
+	{"runtime/build", "runtime/sandbox/...", "code for an interpreter is described by running it"},
 	{"internal/...", "internal/...", "leaves of leaves"},
 	{"abi/abigen", "abi", "the generator reads the definition"},
 	{"abi/frame", "abi", "the codec reads and writes what the definition says"},

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tidemill/tidemill/abi"
+	"github.com/tidemill/tidemill/runtime/sandbox/script"
 	"github.com/tidemill/tidemill/runtime/sandbox/wasm"
 )
 
@@ -20,10 +21,18 @@ type Built struct {
 	Toolchain string `json:"toolchain"` // what compiled it: "go1.26.8", "rustc 1.85.0"
 }
 
-// Build builds the operator at a path, a folder or for some languages one file, and writes the module to out; an empty out means
-// the path's own name with .wasm, in the folder. It takes the time of a build in that language, and writes nothing but out and
-// what the toolchain itself keeps.
-func Build(ctx context.Context, path, out string) (*Built, error) {
+// Options say how to build.
+type Options struct {
+	Out string // path of the module; empty means the sources' own name with .wasm, in their folder or beside their one file
+	// Standalone puts an interpreter that the operator needs into the module. Modules of compiled languages need none.
+	Standalone bool
+	// CacheFolder keeps interpreters compiled; empty for none, then each build of such a language takes some seconds.
+	CacheFolder string
+}
+
+// Build builds the operator at a path, a folder or for some languages one file. It takes the time of a build in that language, and
+// writes nothing but the module and what the toolchain itself keeps.
+func Build(ctx context.Context, path string, o Options) (*Built, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, ErrSources.Errorf("%s is not a folder", path).Because(err)
@@ -32,10 +41,11 @@ func Build(ctx context.Context, path, out string) (*Built, error) {
 	if err != nil {
 		return nil, err
 	}
+	out := o.Out
 	if out == "" {
 		out = moduleOf(abs, l)
 	}
-	binary, toolchain, err := l.compile(ctx, abs)
+	binary, toolchain, err := l.compile(ctx, abs, o)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +66,11 @@ func moduleOf(path string, l *language) string {
 	return filepath.Join(path, filepath.Base(path)+".wasm")
 }
 
+// checkMarker looks for the mark of the contract, which code for an interpreter has in its base.
 func checkMarker(binary []byte, path string, l *language) error {
+	if code, err := script.Parse(binary); code != nil || err != nil {
+		return err
+	}
 	m, err := wasm.Decode(binary)
 	if err != nil {
 		return ErrMarker.Errorf("what was built cannot be read").At("%s", path).Because(err).Do("%s", l.missing)

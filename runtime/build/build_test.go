@@ -156,7 +156,7 @@ func TestANewProjectBuildsOffline(t *testing.T) {
 		if !slices.Equal(p.Files, want) {
 			t.Errorf("files %q, want %q", p.Files, want)
 		}
-		built, err := Build(context.Background(), dir, "")
+		built, err := Build(context.Background(), dir, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +192,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		}
 	}
 	build := func(dir, out string) error {
-		_, err := Build(context.Background(), dir, out)
+		_, err := Build(context.Background(), dir, Options{Out: out})
 		return err
 	}
 	startIn := func(dir, lang string) error {

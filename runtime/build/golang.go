@@ -50,7 +50,7 @@ func goToolchain(ctx context.Context) (path, version string, err error) {
 }
 
 // compileGo runs the recipe in a folder. The first build takes some 15 s.
-func compileGo(ctx context.Context, dir string) (binary []byte, version string, err error) {
+func compileGo(ctx context.Context, dir string, _ Options) (binary []byte, version string, err error) {
 	if sources, _ := filepath.Glob(filepath.Join(dir, "*.go")); len(sources) == 0 {
 		return nil, "", ErrSources.Errorf("there are no Go files").At("%s", dir).
 			Do("name the folder of an operator's main package; `tidemill new NAME` starts one")

@@ -15,7 +15,7 @@ type language struct {
 	marks   []string // patterns of files of which a folder of the language has one at least
 	file    string   // extension of a source that is an operator by itself, without a folder; empty where there is none
 	// compile makes the module of the sources at a path and tells the version of the toolchain.
-	compile func(ctx context.Context, path string) (binary []byte, toolchain string, err error)
+	compile func(ctx context.Context, path string, o Options) (binary []byte, toolchain string, err error)
 	recipe  string // all but sources and toolchain that decides what compile makes
 	digest  func(path string) (string, error)
 	missing string // hint where the module has no mark of the contract

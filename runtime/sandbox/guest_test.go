@@ -11,7 +11,6 @@ import (
 
 	"github.com/tidemill/tidemill/abi"
 	"github.com/tidemill/tidemill/internal/errcode"
-	"github.com/tidemill/tidemill/runtime/build"
 	"github.com/tidemill/tidemill/runtime/record"
 	"github.com/tidemill/tidemill/runtime/sandbox/modcache"
 	"github.com/tidemill/tidemill/runtime/sandbox/profile"
@@ -43,18 +42,6 @@ func guestModule(t testing.TB) Module {
 		t.Fatal(err)
 	}
 	return m
-}
-
-// TestGuestIsFresh compares the committed guest with its sources, without a build.
-func TestGuestIsFresh(t *testing.T) {
-	path := ledgerPath + build.LockSuffix
-	lock, err := build.ReadLock(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := lock.Check(path); err != nil {
-		t.Errorf("%v: run `go run ./runtime/build/guests`", err)
-	}
 }
 
 func runGuest(t *testing.T, entry string, steps []ledgerStep, adjust func(*Config)) *rig {

@@ -34,11 +34,37 @@ func Describe(m Module, limits Limits) (*abi.Description, error) {
 	return m.ask(g)
 }
 
-// ask asks an instance what the module holds. What a module says of itself without being asked must be the same.
-func (m *Module) ask(g *guest) (*abi.Description, error) {
+// DescribeBytes is the JSON of what the module's code says that it holds, whatever else the module says of itself.
+func DescribeBytes(m Module, limits Limits) ([]byte, error) {
+	limits = m.Limits(limits)
+	g, err := throwAway(&m, &limits)
+	if err != nil {
+		return nil, m.planError(ErrDescribe, "starting", err)
+	}
+	defer g.close()
+	said, err := m.say(g)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := abi.ParseDescription(said); err != nil {
+		return nil, m.planError(ErrDescribe, "describing", err)
+	}
+	return said, nil
+}
+
+func (m *Module) say(g *guest) ([]byte, error) {
 	said, err := g.answer(vm.Describe, abi.ExportDescribe, 0, 0)
 	if err != nil {
 		return nil, m.planError(ErrDescribe, "describing", err)
+	}
+	return said, nil
+}
+
+// ask asks an instance what the module holds. What a module says of itself without being asked must be the same.
+func (m *Module) ask(g *guest) (*abi.Description, error) {
+	said, err := m.say(g)
+	if err != nil {
+		return nil, err
 	}
 	if m.Described != nil && !bytes.Equal(said, m.Described) {
 		return nil, ErrDescribe.Errorf("module %s describes itself otherwise than its code does", m.short()).

@@ -69,7 +69,7 @@ func each(root string, check, all bool) error {
 }
 
 func rebuild(path, source string) error {
-	built, err := build.Build(context.Background(), source, strings.TrimSuffix(path, build.LockSuffix))
+	built, err := build.Build(context.Background(), source, build.Options{Out: strings.TrimSuffix(path, build.LockSuffix)})
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func compare(path, source string, lock *build.Lock) error {
 	if err := lock.Check(path); err != nil {
 		return err
 	}
-	built, err := build.Build(context.Background(), source, filepath.Join(tmp, "module.wasm"))
+	built, err := build.Build(context.Background(), source, build.Options{Out: filepath.Join(tmp, "module.wasm")})
 	switch {
 	case err != nil:
 		return err

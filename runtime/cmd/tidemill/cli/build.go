@@ -13,22 +13,24 @@ import (
 )
 
 func (a *app) buildCommand() *cobra.Command {
-	var out string
+	var o build.Options
 	c := &cobra.Command{
-		Use:   "build DIR",
+		Use:   "build PATH",
 		Short: "Build an operator's sources into a .wasm module",
 		Long: "build makes a module of the sources in a folder, in the language that its files are of, with the\n" +
 			"language's own toolchain and the one recipe that an operator needs. The same Go sources and version of Go give the same bytes.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			made, err := build.Build(a.ctx, args[0], out)
+			o.CacheFolder = a.cacheFolder()
+			made, err := build.Build(a.ctx, args[0], o)
 			if err != nil {
 				return err
 			}
 			return a.show(made, builtText{made})
 		},
 	}
-	c.Flags().StringVarP(&out, "output", "o", "", "the module's path; without it, DIR/<name of DIR>.wasm")
+	c.Flags().StringVarP(&o.Out, "output", "o", "", "the module's path; without it, the sources' own name with .wasm, in the folder")
+	c.Flags().BoolVar(&o.Standalone, "standalone", false, "put the interpreter that the operator needs into the module")
 	return c
 }
 
