@@ -1,8 +1,8 @@
 // Command abigen writes the bindings of the SDKs from the one definition of the contract, the files abi.go and descriptor.go of
 // package abi: its constants with their values, and the structs that cross the boundary as JSON.
 //
-//	go run ./abi/abigen        rewrites sdk-go/internal/abi/abi.go and sdk-rust/tidemill-sys/src/abi.rs; run it in the root of the
-//	                           repository
+//	go run ./abi/abigen        rewrites sdk-go/internal/abi/abi.go, sdk-rust/tidemill-sys/src/abi.rs and
+//	                           sdk-python/interpreter/module/abi.h; run it in the root of the repository
 //
 // A test compares what is committed with what would be written. The values are those of the type checker, so a binding holds
 // plain numbers whatever expression made them.
@@ -21,6 +21,7 @@ var bindings = []struct {
 }{
 	{"sdk-go/internal/abi/abi.go", renderGo},
 	{"sdk-rust/tidemill-sys/src/abi.rs", renderRust},
+	{"sdk-python/interpreter/module/abi.h", renderC},
 }
 
 func main() {

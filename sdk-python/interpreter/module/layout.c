@@ -454,6 +454,18 @@ PyObject *column_row(const Layout *l, const Column *columns, uint32_t i)
     return row;
 }
 
+/* values_row is a row of objects, whose references it takes over. */
+PyObject *values_row(const Layout *l, PyObject **values)
+{
+    PyObject *row = row_new(l);
+    for (uint32_t k = 0; k < l->n; k++)
+        if (!row)
+            Py_DECREF(values[k]);
+        else if (row_set(l, &l->fields[k], row, values[k]) < 0)
+            Py_CLEAR(row);
+    return row;
+}
+
 /* data_row is data as a row for the user. */
 PyObject *data_row(const Layout *l, const Datum *data)
 {
@@ -536,29 +548,6 @@ int data_compare_row(const Layout *l, const Datum *data, const Column *columns, 
             return r;
     }
     return 0;
-}
-
-static PyObject *datum_key(const Field *f, const Datum *d)
-{
-    if (!d->valid)
-        return Py_NewRef(Py_None);
-    return is_text(f->type) ? Py_NewRef(d->text) : PyLong_FromLongLong(d->i);
-}
-
-/* data_key is an object that is equal for equal map keys, for a dict. */
-PyObject *data_key(const Layout *l, const Datum *data)
-{
-    if (l->n == 1)
-        return datum_key(&l->fields[0], data);
-    PyObject *key = PyTuple_New(l->n);
-    for (uint32_t i = 0; key && i < l->n; i++) {
-        PyObject *part = datum_key(&l->fields[i], &data[i]);
-        if (part)
-            PyTuple_SET_ITEM(key, i, part);
-        else
-            Py_CLEAR(key);
-    }
-    return key;
 }
 
 /* ---- writing columns ---- */

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "abi.h"
+#include "internal/pycore_modsupport.h"
 
 /* The memory of one contract number that is not in the definition: no item has a key. */
 #define TM_NO_KEY UINT32_MAX
@@ -146,13 +147,13 @@ int row_data(const Layout *l, PyObject *row, PyObject *what, Datum *data);
 PyObject *data_row(const Layout *l, const Datum *data);
 int column_data(const Layout *l, const Column *columns, uint32_t i, Datum *data);
 PyObject *column_row(const Layout *l, const Column *columns, uint32_t i);
+PyObject *values_row(const Layout *l, PyObject **values);
 void data_clear(const Layout *l, Datum *data);
 void data_copy(const Layout *l, Datum *to, const Datum *from);
 void layout_columns(const Layout *l, const Column *from, Column *to);
 uint32_t data_text_bytes(const Layout *l, const Datum *data);
 int data_compare(const Layout *l, const Datum *a, const Datum *b);
 int data_compare_row(const Layout *l, const Datum *data, const Column *columns, uint32_t i);
-PyObject *data_key(const Layout *l, const Datum *data);
 
 static inline bool is_text(uint16_t type) { return type == TM_UTF8 || type == TM_BINARY; }
 uint32_t type_width(uint16_t type);
@@ -201,41 +202,51 @@ _Static_assert(sizeof(Cell) == TM_FAULT_CELL_SIZE, "the fault cell has a fixed l
 
 extern Cell fault_cell;
 
-/* Handle is what ports, states, timers and the like begin with. */
+/* Callback is a method of the user's operator. */
+typedef struct {
+    PyObject *call; /* NULL where there is none */
+    const char *place; /* "op.py:12", where it begins; kept for ever */
+    uint32_t place_len;
+} Callback;
+
+int callback_set(Callback *c, PyObject *call, PyObject *place);
+
+/* Handle is what the objects begin with that the engine gives to the operator. */
 typedef struct {
     PyObject_HEAD
     Engine *engine;
     uint32_t id;
 } Handle;
 
-/* Callback is a method of the user's operator. */
-typedef struct {
-    PyObject *call;
-    PyObject *place; /* bytes "op.py:12": where it begins */
-} Callback;
-
 typedef struct Input Input;
 typedef struct Output Output;
 typedef struct State State;
 
-/* StateClass is what a kind of state does at the ends of a frame. */
+/* StateKind is what a kind of state does at the ends of a frame. */
 typedef struct {
     /* load begins a frame of so many keys; the section is absent where the host sent none. */
     int (*load)(State *, uint32_t keys, Section);
     /* flush adds the changes since load, or since the last flush, to the answer. */
     int (*flush)(State *, Builder *);
-} StateClass;
+} StateKind;
 
+/* State is what the states of all kinds begin with. */
 struct State {
-    PyObject_HEAD
-    Engine *engine;
-    uint32_t id;
-    const StateClass *kind;
-    Layout *key; /* of a map */
+    Handle handle;
+    const StateKind *kind;
+    PyObject *what, *what_key; /* "state s", "the key of state s", for errors */
+    Layout *key;               /* of a map */
     Layout *value;
+    uint32_t bytes;  /* an upper bound of what a change takes in an answer, without the contents of texts */
     Column *columns; /* of the frame's section: the map key's first */
-    Section section;
 };
+
+/* Changes is the STATE section of an answer while it is built: for each change its key, operation and row of data. */
+typedef struct {
+    uint32_t *keys, *rows;
+    uint8_t *ops;
+    uint32_t n, keys_capacity, rows_capacity, ops_capacity;
+} Changes;
 
 /* TimerChange is one entry of a TIMERS section of an answer. */
 typedef struct {
@@ -246,56 +257,72 @@ typedef struct {
 } TimerChange;
 
 typedef struct {
-    Callback callback;
-    uint8_t domain;
-} TimerName;
+    TimerChange *entries;
+    uint32_t n, capacity;
+    uint8_t *tags;
+    uint32_t tags_n, tags_capacity;
+} TimerLog;
 
+/* Metric is what a frame reports of one metric. */
 typedef struct {
     uint64_t value; /* counters: to add; gauges: the bits of the float */
     bool changed;
 } Metric;
 
+/* KeyReader is an attribute that reads the key. */
+typedef struct {
+    Handle handle;
+    Layout *layout;
+    Column *columns; /* of the frame, by field */
+    PyObject *row;   /* of the key row_of, where it is not NULL */
+    uint32_t row_of;
+} KeyReader;
+
+#define KEY_READERS_MAX 16
+
 struct Engine {
     PyObject_HEAD
+    PyObject *operator;
+    PyObject *fired;    /* the class Fired */
+    PyObject *explain;  /* of tidemill._guest */
+    PyObject *column;   /* the class Column */
+    PyObject *buffers;  /* of tidemill._column */
     Frame frame;
-    uint32_t items;       /* of the frame that are processed: all, or fewer where the answer to all was too large */
-    uint32_t frame_items; /* of the frame */
-    uint32_t key;         /* of the item under way; TM_NO_KEY where it has none */
-    int64_t bytes;        /* an upper bound of the answer so far */
-    int64_t bytes_stop;   /* the frame ends with the item that gets bytes here */
-    uint32_t bytes_max;   /* frame_bytes of the open request */
-    uint32_t scans;       /* opened by the frame */
-    bool running;         /* a frame is under way */
-    bool applied;         /* changes went to the host before the answer */
+    uint32_t items;     /* of the frame that are processed: all, or fewer where the answer to all was too large */
+    uint32_t key;       /* of the item under way; TM_NO_KEY where it has none */
+    int64_t bytes;      /* an upper bound of the answer so far */
+    int64_t bytes_stop; /* the frame ends with the item that gets bytes here */
+    uint32_t bytes_max; /* frame_bytes of the open request */
+    uint32_t scans;     /* opened by the frame */
+    bool running;       /* a callback is under way */
+    bool applied;       /* changes went to the host before the answer */
+    bool shared;        /* what ran out may have been used up by earlier items of the frame */
+    uint64_t run;       /* counts how often items of frames were processed */
 
-    uint32_t inputs_n, outputs_n, states_n, timers_n, metrics_n;
+    uint32_t inputs_n, outputs_n, states_n, timers_n, metrics_n, keys_n;
     Input *inputs[TM_INPUT_PORTS_MAX];
     Output *outputs[TM_OUTPUT_PORTS_MAX];
     State *states[TM_STATES_MAX];
-    TimerName timers[TM_TIMER_NAMES_MAX];
+    Callback timers[TM_TIMER_NAMES_MAX];
     Metric metrics[TM_METRICS_MAX];
+    KeyReader *keys[KEY_READERS_MAX];
     uint32_t metrics_changed;
-    Callback watermark, end;
+    TimerLog timer_log;
+    Callback on_watermark, on_end;
 
-    Layout *key_layout; /* NULL where the key is not read */
-    uint32_t *key_order; /* of the layout's columns among the key's */
-    Column *key_columns;
-    PyObject *key_row; /* of the key key_row_of */
-    uint32_t key_row_of;
-
-    TimerChange *changes;
-    uint32_t changes_n, changes_capacity;
-    uint8_t *tags;
-    uint32_t tags_n, tags_capacity;
-
+    Changes changes;   /* of the state that is flushed */
+    Column *columns;   /* of the section that is read */
     Builder answer;
-    Builder block; /* for keys and bounds that the host is asked with */
-    PyObject *views; /* memoryviews of the frame that the user's code may have kept */
+    int64_t *times;    /* event times of a stream that has none */
+    uint32_t times_capacity;
+    Builder block;     /* for keys and bounds that the host is asked with */
+    uint8_t *asked;    /* what the host answers */
+    uint32_t asked_capacity;
 };
 
 extern PyTypeObject Engine_Type;
 
-/* engine_key is the key of the item under way, or TM_NO_KEY with an exception. */
+/* engine_key is the key of the item under way, or TM_NO_KEY with an exception that begins with what. */
 static inline uint32_t engine_key(Engine *e, const char *what)
 {
     if (e->key == TM_NO_KEY)
@@ -307,73 +334,114 @@ static inline uint32_t engine_key(Engine *e, const char *what)
 static inline void engine_held(Engine *e, uint32_t n) { e->bytes_stop -= n; }
 
 int engine_apply(Engine *e, State *s);
-PyObject *engine_ask(Engine *e, State *s, uint32_t key, const uint8_t *map_key, uint32_t map_key_len);
-int engine_views_add(Engine *e, PyObject *view);
-const uint8_t *engine_process(Engine *e, const uint8_t *data, uint32_t len, uint32_t *answer_len);
+int engine_result(PyObject *callback, PyObject *result);
+void engine_reserve(void);
+uint8_t *engine_process(Engine *e, const uint8_t *data, uint32_t len, uint32_t *answer_len);
 
-/* grow makes room for n elements of the given size in *array. */
+/* grow makes room for n elements of the given size in the array whose address is given. */
 int grow(void *array, uint32_t *capacity, uint32_t n, size_t size);
 
-/* ---- ports.c, batch.c, value.c, list.c, map.c, timers.c ---- */
+/* ---- ports.c, batch.c ---- */
 
-/* What an input port does with the result of the user's method. */
-typedef enum {
-    RESULT_NONE,   /* it must be None: the method emits */
-    RESULT_MAP,    /* a row for the output port */
-    RESULT_FILTER, /* whether the row passes to the output port */
-    RESULT_FLAT,   /* an iterable of rows for the output port */
-} Result;
+/* How is how a handler is called and what comes of its result: the numbers of tidemill._declare. */
+typedef enum { HOW_ROWS, HOW_MAP, HOW_FILTER, HOW_FLAT_MAP, HOW_BATCH } How;
 
 struct Input {
-    PyObject_HEAD
-    Engine *engine;
-    uint32_t id;
+    Handle handle;
     Callback callback;
     Layout *layout;
-    Result result;
-    Output *output; /* of results */
-    bool batch;     /* the method takes columns */
-    uint32_t columns_n; /* that the host sends */
-    Column *columns;
-    int32_t *sources; /* by field: the column that it is read from, or -1 for the rows' event times */
-    Column *fields;   /* by field, while a frame runs */
+    How how;
+    Column *fields; /* by field, while a frame runs */
 };
+
+/* Passed is a column of an output port that the host fills in. */
+typedef struct {
+    uint32_t column, ref;
+    uint16_t flag, type;
+} Passed;
+
+/* Values is the values of one field of the rows that were emitted. */
+typedef struct {
+    uint8_t *values; /* numbers, or the bytes of texts */
+    uint32_t values_capacity;
+    int32_t *offsets; /* of texts */
+    uint32_t offsets_capacity;
+    uint8_t *validity; /* of nullable fields */
+    uint32_t validity_capacity;
+    uint32_t nulls;
+} Values;
 
 struct Output {
-    PyObject_HEAD
-    Engine *engine;
-    uint32_t id;
-    PyObject *name;
+    Handle handle;
+    PyObject *what; /* "port p", for errors */
     Layout *layout;
-    uint32_t nodes_n;
-    struct OutputNode *nodes;
-    int32_t passes; /* the input port whose columns are passed through, -1 for none */
-    uint32_t n, capacity;
+    uint32_t columns_n, passed_n;
+    Passed *passed;
+    int32_t input;         /* the input port whose columns are passed through, -1 for none */
+    PyObject *input_error; /* what is wrong with rows that are emitted elsewhere */
+    uint32_t row_bytes;    /* an upper bound of what a row takes in an answer, without the contents of texts */
+    uint32_t n, items_capacity;
     uint32_t *items;
-    struct OutputColumn *columns; /* by field of the layout */
-    Datum *data;                  /* of the row that is emitted */
-    struct EmittedBatch *batches;
-    uint32_t batches_n, batches_capacity;
+    Values *values; /* by field */
+    Datum *data; /* of the row that is emitted */
+    struct Emitted *emitted; /* of a BatchOut, see batch.c */
+    uint32_t emitted_n, emitted_capacity;
 };
 
-extern PyTypeObject Input_Type, Output_Type, Value_Type, List_Type, Map_Type, MapScan_Type, Timer_Type, Counter_Type, Gauge_Type;
+extern PyTypeObject Input_Type, Output_Type, BatchOutput_Type, Batch_Type;
 
+Input *input_new(Engine *e, uint32_t id, PyObject *table, PyObject *place);
 int input_run(Input *in, uint32_t limit, uint32_t *done);
-int input_run_batch(Input *in, uint32_t limit, uint32_t *done);
+Output *output_new(Engine *e, uint32_t id, PyObject *table);
+int output_check(Output *out);
+int output_source(Output *out);
 int output_emit(Output *out, PyObject *row);
-int output_emit_empty(Output *out);
 void output_reset(Output *out);
 uint32_t output_sections(const Output *out);
 int output_flush(Output *out, Builder *b, uint32_t done);
-int batch_flush(Output *out, Builder *b);
-PyObject *output_emit_batch(PyObject *self, PyObject *const *args, Py_ssize_t nargs);
+uint32_t output_open(Output *out, Builder *b, uint32_t rows);
 
+int batch_run(Input *in, uint32_t limit, uint32_t *done);
+int batch_flush(Output *out, Builder *b);
+void batch_reset(Output *out);
+
+/* ---- state.c, value.c, list.c, map.c ---- */
+
+extern PyTypeObject Value_Type, List_Type, ListLoop_Type, Map_Type, MapLoop_Type;
+
+/* Values of a state's cells. */
+enum { CELL_ABSENT = TM_STATUS_ABSENT, CELL_INLINE = TM_STATUS_INLINE, CELL_ASK = TM_STATUS_ASK };
+
+State *state_new(Engine *e, uint32_t id, PyObject *table);
+int state_columns(State *s, Section section);
+int state_ask(State *s, uint32_t key, const Builder *map_key, Section *block);
+PyObject *loop_ended(const Engine *e, uint64_t run);
+int changes_add(Changes *c, uint32_t key, uint32_t row, uint8_t op);
+uint32_t changes_open(State *s, Builder *b, uint32_t kind, uint32_t columns);
+
+State *value_new(Engine *e, uint32_t id);
+State *list_new(Engine *e, uint32_t id);
+State *map_new(Engine *e, uint32_t id);
+int value_ready(State *s);
+int list_ready(State *s);
+int map_ready(State *s);
+
+static inline uint32_t state_key(const State *s) { return engine_key(s->handle.engine, "a state is used"); }
+
+/* ---- timers.c: timers, metrics, the key ---- */
+
+extern PyTypeObject Timer_Type, Counter_Type, Gauge_Type, KeyReader_Type;
+
+Handle *handle_new(PyTypeObject *type, Engine *e, uint32_t id);
+PyObject *timer_new(Engine *e, uint32_t id, int domain);
 int timers_run(Engine *e, uint32_t limit, uint32_t *done);
-void timers_flush(Engine *e, Builder *b);
+int timers_flush(TimerLog *log, Builder *b);
 void metrics_reset(Engine *e);
 void metrics_flush(Engine *e, Builder *b);
+KeyReader *key_new(Engine *e, PyObject *rows);
+void key_load(KeyReader *k, Section keys);
 
-/* ---- host.c: the imports, and the polling of the interpreter's loop ---- */
+/* ---- host.c: the imports, and the watch over the interpreter's loop ---- */
 
 int32_t host_state_get(uint32_t state, uint32_t key, const void *map_key, uint32_t len, void *out, uint32_t capacity);
 int32_t host_scan_open(uint32_t state, uint32_t key, const void *bounds, uint32_t len, uint32_t flags);
@@ -384,8 +452,18 @@ int64_t host_fuel_left(void);
 
 extern PyObject *FuelExhausted;
 
-/* poll_begin starts the watch over one call into the instance; poll_end ends it: what runs after that may use the rest of the fuel. */
-void poll_begin(Engine *e, uint32_t items);
-void poll_end(void);
+int host_init(PyObject *module);
+
+/* watch_begin begins the watch over one call into the instance, watch_end ends it: what runs after that may use the rest of the fuel. */
+void watch_begin(Engine *e, uint32_t items);
+void watch_end(void);
+
+/* item_begin makes an item the one under way. */
+static inline void item_begin(const Callback *c, uint32_t item)
+{
+    fault_cell.item = item;
+    fault_cell.place = c->place;
+    fault_cell.place_len = c->place_len;
+}
 
 #endif

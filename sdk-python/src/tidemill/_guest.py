@@ -1,0 +1,200 @@
+"""The module's side of the exports: what `_tidemill` calls to prepare the interpreter, to load the operator's code, to describe and to open.
+
+Frames are not for this module: the engine in C processes them.
+"""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import gc
+import importlib
+import io
+import json
+import random
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, NoReturn
+
+import _tidemill
+
+from tidemill import _declare, _errors
+
+LANGUAGE = "CPython " + sys.version.split()[0]
+
+# Modules that operators usually import: they are there when an instance begins.
+_COMMON = """
+    base64 bisect collections.abc contextlib copy csv dataclasses datetime decimal enum fractions functools hashlib hmac heapq itertools json
+    linecache math operator re statistics string struct textwrap tokenize typing urllib.parse uuid
+""".split()
+
+
+def prepare() -> None:
+    """Makes the interpreter ready for any operator. Runs once, before the memory is copied that instances begin with."""
+    for name in _COMMON:
+        importlib.import_module(name)
+    builtins.open = io.open = _no_files
+    # Only what is built in or frozen can be imported: there are no paths.
+    sys.path_hooks.clear()
+    sys.path_importer_cache.clear()
+    sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, "__name__", "") != "PathFinder"]
+    sys.meta_path.append(_Missing)
+    gc.collect()
+    gc.freeze()
+
+
+def load(archive: bytes) -> bytes | None:
+    """Imports the operator's code. Answers None or an error, as JSON."""
+    random.seed()  # from the host's seed: until here it was the same in all instances
+    try:
+        content = json.loads(archive)
+        sys.meta_path.insert(0, _Archive(dict(content["files"])))
+        importlib.import_module(content["entry"].removesuffix(".py").replace("/", "."))
+    except BaseException as error:
+        return _failure(error)
+    return None
+
+
+def describe() -> bytes:
+    """The description of the operators that were loaded."""
+    return _declare.description_json(LANGUAGE)
+
+
+def open(request: bytes) -> bytes:
+    """Opens an operator and hands it to the engine. Answers the open answer of SPEC.md 4."""
+    try:
+        binding = _declare.bind(json.loads(request), _tidemill.log)
+        _tidemill.use(_tidemill.Engine(binding))
+        return _declare.canonical_json({"descriptor": binding.descriptor(_tidemill.FAULT_CELL)})
+    except _declare.OpenError as error:
+        return _declare.canonical_json({"error": error.answer()})
+    except BaseException as error:
+        return _failure(error)
+
+
+def explain(error: BaseException) -> tuple[str, str]:
+    """The message of an exception and its place, the innermost line of the user's."""
+    message, place = _errors.explain(error)
+    if isinstance(error, SyntaxError) and error.filename:
+        return message, f"{error.filename}:{error.lineno}"
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        if not frame.f_code.co_filename.startswith("<"):
+            return message, f"{frame.f_code.co_filename}:{line}"
+    return message, "" if place.startswith("<") else place
+
+
+def _failure(error: BaseException) -> bytes:
+    message, place = explain(error)
+    return _declare.canonical_json({"error": {"code": 1, "message": message, "place": place}})
+
+
+def _no_files(file: object, *_args: object, **_options: object) -> NoReturn:
+    raise PermissionError(errno.EPERM, "an operator has no files; data files of its own folder are read by importlib.resources", file)
+
+
+class _Missing:
+    """The last finder: says why a module is not there."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> None:
+        if path is not None:
+            return
+        if name in sys.stdlib_module_names:
+            reason = "this part of the standard library is left out: operators have no files, sockets, threads or processes"
+        else:
+            reason = "only the standard library and pure Python in the operator's own folder can be imported"
+        raise ModuleNotFoundError(f"No module named {name!r}: {reason}", name=name)
+
+
+class _Archive:
+    """Finds and loads the modules of a code archive."""
+
+    def __init__(self, files: dict[str, str]) -> None:
+        self.files = files
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        base = name.replace(".", "/")
+        for file, package in ((base + "/__init__.py", True), (base + ".py", False)):
+            if file in self.files:
+                return self._spec(name, file, package)
+        if any(file.startswith(base + "/") for file in self.files):
+            spec = ModuleSpec(name, None, is_package=True)  # a folder without __init__.py is a package too
+            spec.submodule_search_locations = [base]
+            return spec
+        return None
+
+    def _spec(self, name: str, file: str, package: bool) -> ModuleSpec:
+        spec = ModuleSpec(name, self, origin=file, is_package=package)  # type: ignore[arg-type]
+        spec.has_location = True
+        if package:
+            spec.submodule_search_locations = [file.rpartition("/")[0]]
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        file = module.__spec__.origin  # type: ignore[union-attr]
+        exec(compile(self.files[file], file, "exec", dont_inherit=True), module.__dict__)  # type: ignore[index, arg-type]
+
+    def get_source(self, name: str) -> str | None:
+        """The source of a module, for tracebacks."""
+        spec = self.find_spec(name)
+        return self.files[spec.origin] if spec and spec.origin else None
+
+    def get_resource_reader(self, name: str) -> Any:
+        """Data files, for importlib.resources."""
+        return _Resources(self.files, name.replace(".", "/"))
+
+
+class _Resources:
+    """The folder of a package."""
+
+    def __init__(self, files: dict[str, str], folder: str) -> None:
+        self._files = files
+        self._folder = folder
+
+    def files(self) -> _Path:
+        return _Path(self._files, self._folder)
+
+
+class _Path:
+    """A file or folder of a code archive, as importlib.resources shows it."""
+
+    def __init__(self, files: dict[str, str], path: str) -> None:
+        self._files = files
+        self._path = path
+        self.name = path.rpartition("/")[2]
+
+    def joinpath(self, *parts: str) -> _Path:
+        return _Path(self._files, "/".join((self._path, *parts)))
+
+    __truediv__ = joinpath
+
+    def is_file(self) -> bool:
+        return self._path in self._files
+
+    def is_dir(self) -> bool:
+        return any(f.startswith(self._path + "/") for f in self._files)
+
+    def iterdir(self) -> Iterator[_Path]:
+        begin = self._path + "/"
+        for name in sorted({f[len(begin) :].partition("/")[0] for f in self._files if f.startswith(begin)}):
+            yield self.joinpath(name)
+
+    def read_text(self, encoding: str | None = None, errors: str | None = None) -> str:
+        if not self.is_file():
+            raise FileNotFoundError(errno.ENOENT, "the operator's folder has no such file", self._path)
+        return self._files[self._path]
+
+    def read_bytes(self) -> bytes:
+        return self.read_text().encode()
+
+    def open(self, mode: str = "r", *args: Any, **options: Any) -> io.StringIO | io.BytesIO:
+        return io.BytesIO(self.read_bytes()) if "b" in mode else io.StringIO(self.read_text())
+
+    def __str__(self) -> str:
+        return self._path
