@@ -66,7 +66,17 @@ func TestCompiledCodeOnDisk(t *testing.T) {
 		"sums damaged":   func() { flip(sums, 3) },
 		"sums missing":   func() { os.Remove(sums) },
 		"code missing":   func() { os.Remove(compiled) },
-		"extra file":     func() { write(t, filepath.Join(filepath.Dir(compiled), "more"), "x") },
+		"another machine's": func() { // wazero's key has the features of the processor
+			if err := os.Rename(compiled, compiled+"0"); err != nil {
+				t.Fatal(err)
+			}
+			now, _, err := sumsOf(filepath.Dir(sums))
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, sums, now)
+		},
+		"extra file": func() { write(t, filepath.Join(filepath.Dir(compiled), "more"), "x") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			old := made()

@@ -52,23 +52,14 @@ func (e *Engine) Compile(ctx context.Context, metered []byte) (vm.Compiled, erro
 }
 
 func (e *Engine) compile(ctx context.Context, code []byte) (*compiled, error) {
-	entry := e.code.open(code)
-	c, err := compile(ctx, code, entry.cache)
-	if err == nil {
-		entry.seal()
+	if e.code.path == "" {
+		return compile(ctx, code, nil)
+	}
+	entry := e.code.entry(code)
+	if c := entry.load(ctx); c != nil {
 		return c, nil
 	}
-	if entry.cache == nil || ctx.Err() != nil {
-		return nil, err
-	}
-	// The folder may be at fault: what it held was verified, but a disk can be full. Without it only the module can be.
-	c, again := compile(ctx, code, nil)
-	entry.remove()
-	if again != nil {
-		return nil, again
-	}
-	e.code.warn(fmt.Errorf("keeping compiled code on disk: %w", err))
-	return c, nil
+	return entry.make(ctx)
 }
 
 func compile(ctx context.Context, code []byte, cache wazero.CompilationCache) (_ *compiled, err error) {
