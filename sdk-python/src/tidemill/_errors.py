@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from types import TracebackType
 
 MESSAGE_BYTES_MAX = 4096  # of a message and of a place, each
 
@@ -34,12 +33,15 @@ def explain(error: BaseException) -> tuple[str, str]:
     The message of an ``Error`` is its text. That of another exception begins with its type and text, and its traceback
     follows, without the lines of this package. Both have at most 4,096 bytes; of a longer traceback the middle is left out.
     """
-    own = [f for f in _frames(error.__traceback__) if not _is_ours(f)]
-    place = f"{own[-1].filename}:{own[-1].lineno}" if own else ""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_ours(f.filename)]
     head = _head(error)
-    if isinstance(error, Error) or not own:
+    if isinstance(error, SyntaxError) and error.filename and not _is_ours(error.filename):
+        lines = list(traceback.TracebackException(type(error), error, None).format_exception_only())
+        return _cut(head + "\n" + "".join(lines[:-1]).rstrip("\n")), _cut(f"{error.filename}:{error.lineno}")
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    if isinstance(error, Error) or not frames:
         return _cut(head), _cut(place)
-    lines = traceback.StackSummary.from_list(own).format()
+    lines = traceback.StackSummary.from_list(frames).format()
     return _cut(head + "\nTraceback (most recent call last):\n" + "".join(lines).rstrip("\n")), _cut(place)
 
 
@@ -50,20 +52,18 @@ def _head(error: BaseException) -> str:
         text = "its text cannot be made"
     if isinstance(error, (Error, ParamError)):
         return text or type(error).__name__
+    if isinstance(error, SyntaxError):
+        text = error.msg
     name = type(error).__name__
     return f"{name}: {text}" if text else name
 
 
-def _frames(tb: TracebackType | None) -> list[traceback.FrameSummary]:
-    return list(traceback.extract_tb(tb))
+_FOLDER = __file__.rpartition("/")[0] + "/" if "__file__" in globals() else "<frozen tidemill."
 
 
-_PACKAGE = __name__.rpartition(".")[0]
-_HERE = __file__.rpartition("/")[0] if "__file__" in globals() and __file__ else ""
-
-
-def _is_ours(frame: traceback.FrameSummary) -> bool:
-    return bool(_HERE) and frame.filename.startswith(_HERE + "/") or frame.filename.startswith(f"<frozen {_PACKAGE}")
+def _is_ours(filename: str) -> bool:
+    """Whether a file is this package's or the interpreter's own."""
+    return filename.startswith((_FOLDER, "<frozen "))
 
 
 def _cut(text: str) -> str:

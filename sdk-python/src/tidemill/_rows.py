@@ -59,6 +59,8 @@ def row(cls: type[T] | None = None, /, *, frozen: bool = False) -> Any:
     """
 
     def make(cls: type[T]) -> type[T]:
+        if not cls.__doc__:
+            cls.__doc__ = cls.__name__  # a dataclass would make one of its signature, which takes longer than all the rest
         return dataclasses.dataclass(slots=True, frozen=frozen)(cls)
 
     return make if cls is None else make(cls)
