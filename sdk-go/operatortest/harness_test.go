@@ -3,7 +3,9 @@ package operatortest_test
 import (
 	"errors"
 	"math"
+	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -195,6 +197,46 @@ func TestAFilterPassesAllColumnsThrough(t *testing.T) {
 	operatortest.Send(h, "in", rows...)
 	if got := operatortest.Rows[kinds](h, "out"); !slices.EqualFunc(got, want, equalKinds) {
 		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+// copies emits each row as many times as it says.
+type copies struct {
+	In  operator.In[struct{ N int64 }]
+	Out operator.Out[operator.FromInputRow]
+}
+
+func init() { operator.Register[copies]("copies", "") }
+
+func (c *copies) Open() error {
+	c.In.OnRow(func(r *struct{ N int64 }) error {
+		for range r.N {
+			c.Out.Emit(operator.FromInputRow{})
+		}
+		return nil
+	})
+	return nil
+}
+
+// As many rows as items are no sign that each row belongs to the item of its number.
+func TestRowsBelongToTheirItems(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 0))
+	for range 500 {
+		counts := make([]int64, 1+random.IntN(10))
+		for range counts {
+			counts[random.IntN(len(counts))]++
+		}
+		h := operatortest.New(t, "copies", operatortest.Config{Inputs: map[string]any{"in": numbered{}}})
+		var rows, want []numbered
+		for i, n := range counts {
+			r := numbered{strconv.Itoa(i), n}
+			rows = append(rows, r)
+			want = append(want, slices.Repeat([]numbered{r}, int(n))...)
+		}
+		operatortest.Send(h, "in", rows...)
+		if got := operatortest.Rows[numbered](h, "out"); !slices.Equal(got, want) {
+			t.Fatalf("counts %v: %v", counts, got)
+		}
 	}
 }
 
