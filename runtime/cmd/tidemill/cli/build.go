@@ -17,8 +17,9 @@ func (a *app) buildCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "build PATH",
 		Short: "Build an operator's sources into a .wasm module",
-		Long: "build makes a module of the sources in a folder, in the language that its files are of, with the\n" +
-			"language's own toolchain and the one recipe that an operator needs. The same Go sources and version of Go give the same bytes.",
+		Long: "build makes a module of the sources in a folder, or of one Python file, in the language that the files are of, with the language's\n" +
+			"own toolchain and the one recipe that an operator needs. Python needs no toolchain: the module carries the sources and names the\n" +
+			"interpreter, which is in this binary. The same sources and version of the toolchain give the same bytes.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.CacheFolder = a.cacheFolder()

@@ -17,6 +17,8 @@ import (
 	"github.com/tidemill/tidemill/runtime/plan"
 	"github.com/tidemill/tidemill/runtime/sandbox/modcache"
 	"github.com/tidemill/tidemill/runtime/sandbox/profile"
+	"github.com/tidemill/tidemill/runtime/sandbox/script"
+	"github.com/tidemill/tidemill/runtime/sandbox/script/python"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
 	"github.com/tidemill/tidemill/runtime/sandbox/wazerovm"
 	"github.com/tidemill/tidemill/runtime/state"
@@ -45,7 +47,8 @@ func (a *app) parts(log *slog.Logger) *parts {
 	warn := func(err error) { log.Debug("module cache", "error", err) }
 	return &parts{app: a, log: log, cache: modcache.New(
 		func(folder string) vm.Engine { return wazerovm.New(folder, warn) },
-		modcache.Options{Folder: a.cacheFolder(), Limits: profile.Limits{MemoryBytesMax: moduleMemoryBytesMax}, Warn: warn},
+		modcache.Options{Folder: a.cacheFolder(), Limits: profile.Limits{MemoryBytesMax: moduleMemoryBytesMax},
+			Bases: []script.Base{python.Base()}, Warn: warn},
 	)}
 }
 
