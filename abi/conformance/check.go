@@ -17,31 +17,3 @@ func Check(c *program.Case, plan *Plan) error {
 	}
 	return nil
 }
-
-// Shrink makes a case that a check fails smaller as long as it fails: it leaves out steps, then commands, at any depth.
-func Shrink(c program.Case, fails func(*program.Case) bool) program.Case {
-	for smaller := true; smaller; {
-		smaller = false
-		for size := len(c.Steps); size > 0; size /= 2 {
-			for at := 0; at+size <= len(c.Steps); {
-				if without := c.Without(at, size); fails(&without) {
-					c, smaller = without, true
-				} else {
-					at += size
-				}
-			}
-		}
-		for n := 0; ; {
-			less, found := c.Simpler(n)
-			if !found {
-				break
-			}
-			if fails(&less) {
-				c, smaller = less, true
-			} else {
-				n++
-			}
-		}
-	}
-	return c
-}

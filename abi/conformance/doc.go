@@ -4,5 +4,5 @@
 //
 // A Case is run by many Plans: in batches of different sizes, with frames cut at random, with an instance a frame, restored at
 // checkpoints, rolled back, at one subtask and several, and with the operator replaced by another language's in mid-stream. The
-// results must be the same. A failure prints its seed and plan, and Shrink makes the case small.
+// results must be the same. A failure prints its seed and plan, and a smaller case that fails too.
 package conformance

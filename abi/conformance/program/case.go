@@ -82,7 +82,7 @@ func ParseCase(data []byte) Case {
 		default:
 			r.row(&s)
 		}
-		s.head = from[:len(from)-r.Left()]
+		s.head = append(from[:len(from)-r.Left():len(from)-r.Left()], make([]byte, r.past)...)
 		if s.Kind == Row {
 			s.Program = r.take(int(r.Byte()))
 		}

@@ -28,14 +28,13 @@ type drawer struct {
 	rng *rand.Rand
 	Drawing
 	total int // of the weights
+	keys  int // that rows choose from
 }
 
 // DrawCase draws a case.
 func DrawCase(rng *rand.Rand, what Drawing) Case {
-	d := &drawer{rng: rng, Drawing: what}
-	for _, w := range what.Weights {
-		d.total += w
-	}
+	d := &drawer{rng: rng, Drawing: what, keys: 1 + rng.IntN(len(Keys))}
+	d.swarm()
 	var b []byte
 	for range 2 {
 		var callback []byte
@@ -48,6 +47,18 @@ func DrawCase(rng *rand.Rand, what Drawing) Case {
 		b = d.step(b)
 	}
 	return ParseCase(b)
+}
+
+// swarm leaves out half of the commands and makes some of the others more frequent: cases of few commands and keys find what cases of
+// all cannot, because what belongs together meets.
+func (d *drawer) swarm() {
+	given := d.Weights
+	for d.total == 0 {
+		for op, weight := range given {
+			d.Weights[op] = weight * d.rng.IntN(2) * (1 + d.rng.IntN(4))
+			d.total += d.Weights[op]
+		}
+	}
 }
 
 // callback draws a program that does not fail: that would end the job.
@@ -68,7 +79,9 @@ func (d *drawer) step(b []byte) []byte {
 	case n < 6:
 		return append(b, 7)
 	}
-	b = append(b, 0, byte(d.rng.IntN(256)), byte(d.rng.IntN(200)))
+	port := []byte{0, 0, 0, 4 << 4}[d.rng.IntN(4)]
+	key := byte(len(Keys)) - port%byte(len(Keys)) + byte(d.rng.IntN(d.keys))
+	b = append(b, 0, port+key, byte(d.rng.IntN(200)))
 	b = d.record(b)
 	b = append(b, byte(d.rng.IntN(256)))
 	return appendProgram(b, d.program(d.Commands, 255))

@@ -7,10 +7,13 @@ import (
 )
 
 // Reader takes a program apart. Past its end every byte is zero.
-type Reader struct{ rest []byte }
+type Reader struct {
+	rest []byte
+	past int // bytes read past the end
+}
 
 // NewReader reads a program from its first byte on.
-func NewReader(program []byte) *Reader { return &Reader{program} }
+func NewReader(program []byte) *Reader { return &Reader{rest: program} }
 
 // Left is the number of bytes not read yet.
 func (r *Reader) Left() int { return len(r.rest) }
@@ -63,6 +66,7 @@ func (r *Reader) operand(kind rune, c *Command) {
 // Byte is the next byte.
 func (r *Reader) Byte() byte {
 	if len(r.rest) == 0 {
+		r.past++
 		return 0
 	}
 	b := r.rest[0]
