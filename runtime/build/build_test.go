@@ -38,21 +38,25 @@ func TestCommittedGuestsAreFresh(t *testing.T) {
 }
 
 func TestEveryCommittedGoGuestHasALock(t *testing.T) {
-	err := filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
-		if err != nil || filepath.Ext(path) != ".wasm" || strings.Contains(filepath.ToSlash(path), "/abi/testdata/") {
-			return err
+	list, err := exec.Command("git", "-C", root, "ls-files", "-z", "*.wasm").Output()
+	if err != nil {
+		t.Skip("this is no clone: what is committed is not known")
+	}
+	for path := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
+		if strings.HasPrefix(path, "abi/testdata/") {
+			continue
 		}
+		path = filepath.Join(root, path)
 		binary, err := os.ReadFile(path)
-		if err != nil || !bytes.Contains(binary, []byte("go:buildid")) {
-			return err
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(binary, []byte("go:buildid")) {
+			continue
 		}
 		if _, err := os.Stat(path + LockSuffix); err != nil {
 			t.Errorf("%s is built by Go and has no lock: run `go run ./runtime/build/guests -new SOURCE %[1]s`", path)
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 //
 //	fails CODE tidemill ARGS...     the command must exit with CODE; its output is for stdout and stderr
 //	json PATH WANT                  the last standard output is one JSON object whose field at PATH (a.b.0) is WANT; >N, <N: a number
+//	example NAME...                 copies examples: their jobs, modules and data, not what somebody's own runs have left
 //	await GLOB [GLOB...]            waits until files match each pattern
 //	signal NAME FILE                sends a signal to the process whose id is in FILE
 //	flip FILE [OFFSET]              changes one byte of the newest file that matches, in its middle or at an offset
@@ -71,7 +72,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fails": fails, "json": jsonField, "await": await, "signal": signal, "flip": flip, "rows": rows, "awaitrows": awaitRows,
+			"fails": fails, "json": jsonField, "example": example, "await": await, "signal": signal, "flip": flip, "rows": rows, "awaitrows": awaitRows,
 			"fetch": fetch,
 		},
 	})
@@ -127,6 +128,31 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	if !errors.As(err, &exit) || strconv.Itoa(exit.ExitCode()) != args[0] {
 		ts.Fatalf("exit code %s is wanted: %v", args[0], err)
 	}
+}
+
+func example(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: example NAME...")
+	}
+	for _, name := range args {
+		folder := filepath.Join(ts.Getenv("ROOT"), "examples", name)
+		modules, err := filepath.Glob(filepath.Join(folder, "*.wasm"))
+		ts.Check(err)
+		for _, path := range append(modules, filepath.Join(folder, "job.yaml")) {
+			if content, err := os.ReadFile(path); err == nil { // the folder of the shared module has no job
+				ts.Check(os.MkdirAll(ts.MkAbs(name), 0o755))
+				ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(name), filepath.Base(path)), content, 0o644))
+			}
+		}
+		if data := filepath.Join(folder, "testdata"); exists(data) {
+			ts.Check(os.CopyFS(filepath.Join(ts.MkAbs(name), "testdata"), os.DirFS(data)))
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func jsonField(ts *testscript.TestScript, neg bool, args []string) {
