@@ -218,6 +218,7 @@ func (h *Harness) portIndex(port string) int {
 
 // project orders the values of a row as a schema does.
 func project(t testing.TB, row values, list, schema []field) values {
+	t.Helper()
 	out := make(values, len(schema))
 	for i, column := range schema {
 		j := slices.IndexFunc(list, func(f field) bool { return f.Name == column.Name })
@@ -283,7 +284,9 @@ func (h *Harness) fire(domain byte) {
 	h.t.Fatalf("timers fired %d rounds", abi.TimerRoundsMax)
 }
 
-// Rows are the rows that a port emitted since the last call, as the columns of R by name.
+// Rows are the rows that a port emitted since the last call, as the columns of R by name. R takes them as an operator takes an
+// input: it may leave columns out, whole numbers widen, and a column that may be null needs a field of type operator.Null. Other
+// types fail the test.
 func Rows[R any](h *Harness, port string) []R {
 	h.t.Helper()
 	list, timeField, err := fields(reflect.TypeFor[R](), "value")
@@ -295,6 +298,9 @@ func Rows[R any](h *Harness, port string) []R {
 		h.t.Fatalf("the operator has no output port %s", port)
 	}
 	schema := h.descriptor.Outputs[i].Schema
+	if err := fit(list, schema); err != nil {
+		h.t.Fatalf("the rows of port %s as %v: %v", port, reflect.TypeFor[R](), err)
+	}
 	named := make([]field, len(schema))
 	for j, f := range schema {
 		named[j] = field{Field: f}

@@ -2,8 +2,10 @@ package operatortest_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -671,5 +673,60 @@ func TestLoopsThatAreLeftEarly(t *testing.T) {
 	got := operatortest.Rows[numbered](h, "out")
 	if len(got) != 200 || got[199].N != 801 {
 		t.Errorf("%d rows, the last of them %v; errors %v", len(got), got[max(0, len(got)-1):], h.Errors())
+	}
+}
+
+// failing is a test that must fail: it keeps what it is told.
+type failing struct {
+	testing.TB
+	message string
+}
+
+func (f *failing) Helper() {}
+
+func (f *failing) Fatalf(format string, args ...any) {
+	f.message = fmt.Sprintf(format, args...)
+	runtime.Goexit()
+}
+
+// fatal is the message with which run fails a test whose harness has sent one row.
+func fatal(t *testing.T, run func(h *operatortest.Harness)) string {
+	f := &failing{TB: t}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h := operatortest.New(f, "even", operatortest.Config{Inputs: map[string]any{"in": struct {
+			I64  int64
+			Mean operator.Null[float64]
+		}{}}})
+		run(h)
+	}()
+	<-done
+	return f.message
+}
+
+func TestRowsOfOtherTypesFailTheTest(t *testing.T) {
+	for want, run := range map[string]func(h *operatortest.Harness){
+		"the rows of port out as struct { Mean int64 }: column mean is of type f64, its field takes i64": func(h *operatortest.Harness) {
+			operatortest.Rows[struct{ Mean int64 }](h, "out")
+		},
+		"the rows of port out as struct { Mean float64 }: column mean may be null, so its field must be an operator.Null": func(
+			h *operatortest.Harness,
+		) {
+			operatortest.Rows[struct{ Mean float64 }](h, "out")
+		},
+		"the rows of port out as struct { I64 int32 }: column i64 is of type i64, its field takes i32": func(h *operatortest.Harness) {
+			operatortest.Rows[struct{ I64 int32 }](h, "out")
+		},
+		"the rows of port out as struct { Median int64 }: there is no column median, only i64, mean": func(h *operatortest.Harness) {
+			operatortest.Rows[struct{ Median int64 }](h, "out")
+		},
+		"the rows have no column mean": func(h *operatortest.Harness) {
+			operatortest.Send(h, "in", struct{ I64 int64 }{2})
+		},
+	} {
+		if got := fatal(t, run); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

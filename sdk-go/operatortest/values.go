@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/tidemill/tidemill/sdk-go/internal/abi"
@@ -91,6 +92,45 @@ func take(v reflect.Value, list []field) values {
 	return out
 }
 
+// fit says why rows of a port's columns cannot be given to fields.
+func fit(list []field, port []abi.Field) error {
+	for _, f := range list {
+		i := slices.IndexFunc(port, func(c abi.Field) bool { return c.Name == f.Name })
+		if i < 0 {
+			var names []string
+			for _, c := range port {
+				names = append(names, c.Name)
+			}
+			return fmt.Errorf("there is no column %s, only %s", f.Name, strings.Join(names, ", "))
+		}
+		c := port[i]
+		if !takes(f.typ, typeByName[c.Type]) {
+			return fmt.Errorf("column %s is of type %s, its field takes %s", c.Name, c.Type, f.Type)
+		}
+		if c.Nullable && !f.Nullable {
+			return fmt.Errorf("column %s may be null, so its field must be an operator.Null", c.Name)
+		}
+	}
+	return nil
+}
+
+// takes says whether a field of one type takes a column of another.
+func takes(field, column abi.Type) bool {
+	switch field {
+	case column:
+		return true
+	case abi.I16, abi.I32, abi.I64:
+		return abi.I8 <= column && column < field
+	case abi.F64:
+		return abi.I8 <= column && column <= abi.I32 || column == abi.F32
+	case abi.Timestamp, abi.TimestampTZ:
+		return column == abi.Timestamp || column == abi.TimestampTZ
+	case abi.Binary:
+		return column == abi.UTF8
+	}
+	return false
+}
+
 // give sets the fields of v from values.
 func give(v reflect.Value, list []field, from values) {
 	for i, f := range list {
@@ -114,7 +154,11 @@ func give(v reflect.Value, list []field, from values) {
 		case bool:
 			x.SetBool(value)
 		case string:
-			x.SetString(value)
+			if x.Kind() == reflect.String {
+				x.SetString(value)
+			} else {
+				x.SetBytes([]byte(value))
+			}
 		case []byte:
 			x.SetBytes(bytes.Clone(value))
 		}
