@@ -111,7 +111,7 @@ func checkCase(t *testing.T, what string, rng *rand.Rand, c *program.Case, plans
 		}
 	}
 	for range plans {
-		if plan := DrawPlan(rng, all); !checkPlan(t, what, c, &plan) {
+		if plan := DrawPlan(rng, c, all); !checkPlan(t, what, c, &plan) {
 			return false
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+
+	"github.com/tidemill/tidemill/abi/conformance/program"
 )
 
 // Plan says how a case is run. Whatever it says, the results must be the same.
@@ -50,8 +52,8 @@ const rowsMax = 4096
 // Plain is the plan that does nothing special.
 func Plain(g *Guest) Plan { return Plan{Guests: []*Guest{g}, Subtasks: []int{1}, RowsMax: rowsMax} }
 
-// DrawPlan draws a plan over some of the guests.
-func DrawPlan(rng *rand.Rand, guests []*Guest) Plan {
+// DrawPlan draws a plan for a case over some of the guests.
+func DrawPlan(rng *rand.Rand, c *program.Case, guests []*Guest) Plan {
 	one := func(in int) bool { return rng.IntN(in) == 0 }
 	p := Plain(guests[rng.IntN(len(guests))])
 	p.RowsMax = []int{1, 2, 7, 64, rowsMax}[rng.IntN(5)]
@@ -62,8 +64,8 @@ func DrawPlan(rng *rand.Rand, guests []*Guest) Plan {
 	if p.Stop = one(8); p.Stop {
 		return p
 	}
-	if one(4) {
-		p.FrameBytes = frameBytesSmall
+	if one(3) {
+		p.FrameBytes = max(frameBytesMin, answerShare*Expect(c, &p).model.ItemBytes)
 	}
 	p.Subtasks = []int{1 + rng.IntN(3)}
 	if one(2) {
@@ -77,6 +79,9 @@ func DrawPlan(rng *rand.Rand, guests []*Guest) Plan {
 	return p
 }
 
-// frameBytesSmall is small enough that answers of drawn cases come near it, and four times what one item can emit: 256 rows of
-// little more than 3 KiB.
-const frameBytesSmall = 4 << 20
+// Small frames have room for the largest item of a case: where an SDK ends a frame early, its last item must still fit, and it may
+// count more bytes than an answer will have.
+const (
+	frameBytesMin = 64 << 10
+	answerShare   = 4
+)

@@ -26,6 +26,7 @@ type item struct {
 	over    bool // the budget is used up, or the item has failed
 	fault   *Rejection
 	rows    []emitted
+	bytes   int // about: of rows and changes
 	counted uint64
 	gauged  *float64
 }
@@ -57,6 +58,10 @@ func (i *item) run(p []byte) {
 }
 
 func (i *item) command(c *program.Command) {
+	switch c.Op {
+	case program.ValueSet, program.ListAppend, program.MapSet, program.TimerSet:
+		i.takes(append(c.Record[:], program.Text(c.Text), program.Text(c.Key.Text), program.Text(string(c.Program)))...)
+	}
 	switch {
 	case c.Op >= program.ValueGet && c.Op <= program.ValueClear:
 		i.value(c)
@@ -86,9 +91,19 @@ func (i *item) emit(port int, at int64, values ...program.Value) bool {
 	if !i.spend() {
 		return false
 	}
+	i.takes(values...)
 	p := &program.Ports[port]
 	i.rows = append(i.rows, emitted{p.Name, Line(p, values, at, i.pos)})
 	return true
+}
+
+// takes counts the bytes of a row that is emitted or written.
+func (i *item) takes(values ...program.Value) {
+	const widest, head = 8 + 1, 64 // a number with its null, and what a row or change has besides
+	i.bytes += head
+	for _, v := range values {
+		i.bytes += widest + len(v.Text)
+	}
 }
 
 // Line is an output row as text. Numbers that were drawn are left out.

@@ -29,6 +29,8 @@ type Model struct {
 	Counted uint64
 	// Gauged are the values the gauge may have: the last of each key, and of the callbacks.
 	Gauged map[string]float64
+	// ItemBytes is about what the largest item has emitted and changed.
+	ItemBytes int
 	// Failed: a callback has failed, which ends the job, whatever the policy for items.
 	Failed bool
 
@@ -122,6 +124,7 @@ func (m *Model) run(k *keyed, i *item, p []byte, refusal Rejection) (refused boo
 	}
 	m.keys[k.key] = i.keyed
 	m.takeEffect(i, 1)
+	m.ItemBytes = max(m.ItemBytes, i.bytes)
 	return false
 }
 
