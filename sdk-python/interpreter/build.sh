@@ -5,8 +5,8 @@
 #   build.sh OUT.wasm [WORKDIR]
 #
 # It needs a Debian-like machine with apt-get, curl-less: compiler (clang, wasi-libc) and CPython's source come as packages from the
-# mirror that the machine's own apt uses, and are unpacked into the work folder; nothing is installed. A python3.13 to build with is taken
-# from PATH, $PYTHON313 or pyenv, else built. What was downloaded or built before is used again. The result depends on nothing but the
+# mirror that the machine's own apt uses, and are unpacked into the work folder; nothing is installed. A python3.13 to build with of the same version is
+# taken from PATH, $PYTHON313 or pyenv, else built. What was downloaded or built before is used again. The result depends on nothing but the
 # versions of the packages and the files of this folder and of ../src: not on paths, time or machine. About three minutes on two cores.
 set -euo pipefail
 export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH=315532800 # 1980-01-01: what __DATE__ and __TIME__ are
@@ -97,11 +97,12 @@ source_code() {
 	fi
 }
 
-# native sets $python to a python of the same minor version, which the cross build runs.
+# native sets $python to a python of the very version, which the cross build runs and which compiles the library: others may compile it to
+# other bytes.
 native() {
 	local candidate
-	for candidate in "${PYTHON313:-}" python3.13 "$HOME"/.pyenv/versions/3.13.*/bin/python3.13 "$work/native/python"; do
-		if candidate=$(command -v "$candidate") && "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then
+	for candidate in "${PYTHON313:-}" python3.13 "$HOME/.pyenv/versions/$version/bin/python3.13" "$work/native/python"; do
+		if candidate=$(command -v "$candidate") && [ "$("$candidate" -c 'import platform; print(platform.python_version())')" = "$version" ]; then
 			python=$candidate
 			return
 		fi
@@ -109,8 +110,8 @@ native() {
 	mkdir -p "$work/native"
 	(
 		cd "$work/native"
-		PKG_CONFIG_LIBDIR=/nonexistent ../cpython/configure -q --disable-test-modules --without-ensurepip OPT='-O0 -DNDEBUG' >configure.log 2>&1
-		make -j"$jobs" python OPT='-O0 -DNDEBUG' >make.log 2>&1
+		PKG_CONFIG_LIBDIR=/nonexistent ../cpython/configure -q --disable-test-modules --without-ensurepip OPT='-O1 -DNDEBUG' >configure.log 2>&1
+		make -j"$jobs" python OPT='-O1 -DNDEBUG' >make.log 2>&1
 	)
 	python=$work/native/python
 }
@@ -154,7 +155,7 @@ guest() {
 	PYTHONHASHSEED=0 "$python" "$here/freeze.py" ../cpython/Lib "$here/../src" guest
 	for source in "$here"/module/*.c; do
 		# shellcheck disable=SC2086
-		wasi-cc -c $flags -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare \
+		wasi-cc -c $flags -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare -Wno-c23-extensions \
 			-I. -I../cpython/Include -Iguest --embed-dir=guest "$source" -o "guest/$(basename "$source" .c).o"
 		objects="$objects guest/$(basename "$source" .c).o"
 	done

@@ -1,11 +1,13 @@
 """freeze.py LIB SRC OUT: compiles the standard library's modules that operators have, and the package tidemill, into the folder OUT.
 
-frozen.bin holds their code, marshalled; frozen.h the rows of CPython's table of frozen modules. To be run by a Python of the very
+frozen.bin holds their code, marshalled; frozen.h the rows of CPython's table of frozen modules; tidemill-python.modules the names of all
+modules that can be imported. To be run by a Python of the very
 version of LIB, with PYTHONHASHSEED=0: the same files give the same bytes then.
 """
 
 import marshal
 import pathlib
+import re
 import sys
 
 # Modules, and packages without what is below them. CPython freezes a dozen more by itself, those that it starts with.
@@ -31,6 +33,10 @@ PARTS = """
 """.split()
 
 
+# Parts of the package tidemill that run natively.
+NATIVE = ("tidemill.__main__", "tidemill._build", "tidemill.testing")
+
+
 def find(lib: pathlib.Path, name: str) -> tuple[pathlib.Path, bool]:
     """The file of a module, and whether it is a package."""
     base = lib.joinpath(*name.split("."))
@@ -52,17 +58,24 @@ def below(lib: pathlib.Path, package: str) -> list[str]:
     return names
 
 
+def importable(lib: pathlib.Path, out: pathlib.Path) -> set[str]:
+    """The modules that are built in, or that CPython freezes itself."""
+    tables = (out.parent / "Modules" / "config.c").read_text() + (lib.parent / "Python" / "frozen.c").read_text()
+    return {name for name in re.findall(r'^ *\{"([A-Za-z_][\w.]*)"', tables, re.MULTILINE) if not name.startswith(("__hello", "__phello"))}
+
+
 def main(lib: pathlib.Path, source: pathlib.Path, out: pathlib.Path) -> None:
     names = {m: lib for m in MODULES + PARTS}
     for package in PACKAGES:
         names.update((m, lib) for m in below(lib, package))
-    names.update((m, source) for m in below(source, "tidemill") if not m.startswith(("tidemill.testing", "tidemill._build")))
+    names.update((m, source) for m in below(source, "tidemill") if not m.startswith(NATIVE))
     blob = bytearray()
     rows = []
     for name, root in sorted(names.items()):
         path, package = find(root, name)
-        # Docstrings and asserts are left out, which are a third of the size.
-        code = compile(path.read_bytes(), f"<frozen {name}>", "exec", dont_inherit=True, optimize=2)
+        # Docstrings and asserts of the library are left out, which are a third of the size.
+        optimize = 2 if root == lib else 0
+        code = compile(path.read_bytes(), f"<frozen {name}>", "exec", dont_inherit=True, optimize=optimize)
         # What marshal shares depends on reference counts: those of what was just read are the same each time.
         data = marshal.dumps(marshal.loads(marshal.dumps(code)))
         blob.extend(bytes(-len(blob) % 16))
@@ -70,6 +83,7 @@ def main(lib: pathlib.Path, source: pathlib.Path, out: pathlib.Path) -> None:
         blob += data
     (out / "frozen.bin").write_bytes(blob)
     (out / "frozen.h").write_text("".join(rows))
+    (out / "tidemill-python.modules").write_text("".join(name + "\n" for name in sorted(importable(lib, out) | set(names))))
     print(f"froze {len(rows)} modules, {len(blob)} bytes, by Python {sys.version.split()[0]}", file=sys.stderr)
 
 

@@ -53,7 +53,7 @@ int engine_result(PyObject *callback, PyObject *result)
         return 0;
     PyObject *name = PyObject_GetAttrString(callback, "__name__");
     if (name)
-        PyErr_Format(PyExc_TypeError, "%S returned %s: rows are emitted by output ports", name, Py_TYPE(result)->tp_name);
+        PyErr_Format(PyExc_TypeError, "%S returned %s: rows are emitted by output ports", name, short_name(Py_TYPE(result)));
     Py_XDECREF(name);
     return -1;
 }
@@ -172,7 +172,7 @@ static uint8_t *fail_raised(Engine *e, uint32_t items, uint32_t *n)
     bool shared = e->shared || PyErr_GivenExceptionMatches(exception, PyExc_MemoryError);
     uint32_t item = shared && items > 1 ? TM_ITEM_NONE : fault_cell.item;
     PyObject *told = PyObject_CallOneArg(e->explain, exception);
-    const char *message = Py_TYPE(exception)->tp_name, *place = "";
+    const char *message = short_name(Py_TYPE(exception)), *place = "";
     if (!told || !PyArg_ParseTuple(told, "ss", &message, &place))
         PyErr_Clear();
     uint8_t *answer = fail(e, TM_ERROR_CODE_USER, item, message, place, n);
@@ -377,7 +377,7 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
         return NULL;
     e->key = TM_NO_KEY;
     e->fired = import_from("tidemill._parts", "Fired");
-    e->explain = import_from("tidemill._guest", "explain");
+    e->explain = import_from("tidemill._errors", "explain");
     e->column = import_from("tidemill._column", "Column");
     e->buffers = import_from("tidemill._column", "buffers");
     e->columns = PyMem_Calloc(TM_COLUMNS_MAX, sizeof *e->columns);

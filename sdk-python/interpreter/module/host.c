@@ -129,11 +129,3 @@ void tidemill_watch(void)
     else if (watch.engine && left < watch.begun / 2)
         watch.engine->bytes_stop = INT64_MIN;
 }
-
-/* host_init adds FuelExhausted to the module. It is no Exception: code that catches those does not mean it. */
-int host_init(PyObject *module)
-{
-    FuelExhausted = PyErr_NewExceptionWithDoc("_tidemill.FuelExhausted", "The call has used up the fuel that the host gave it.",
-                                              PyExc_BaseException, NULL);
-    return FuelExhausted ? PyModule_AddObjectRef(module, "FuelExhausted", FuelExhausted) : -1;
-}

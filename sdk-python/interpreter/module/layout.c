@@ -129,7 +129,7 @@ static int datetime_us(PyObject *v, int64_t *us)
 static const char *const form_names[] = {NULL, "bool", "int", "float", "str", "bytes", "datetime", "date"};
 
 /* short_name is the __name__ of a type. */
-static const char *short_name(PyTypeObject *t)
+const char *short_name(PyTypeObject *t)
 {
     const char *dot = strrchr(t->tp_name, '.');
     return dot && !(t->tp_flags & Py_TPFLAGS_HEAPTYPE) ? dot + 1 : t->tp_name;

@@ -54,7 +54,7 @@ static int module_exec(PyObject *m)
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (PyType_Ready(types[i]) < 0)
             return -1;
-    if (layout_init() < 0 || host_init(m) < 0 || PyModule_AddType(m, &Engine_Type) < 0)
+    if (layout_init() < 0 || PyModule_AddType(m, &Engine_Type) < 0)
         return -1;
     return PyModule_AddIntConstant(m, "FAULT_CELL", (long)(uintptr_t)&fault_cell);
 }
@@ -128,7 +128,8 @@ __attribute__((constructor)) static void start(void)
         give_up(s.err_msg ? s.err_msg : "the interpreter does not start");
     PyConfig_Clear(&config);
     guest = PyImport_ImportModule("tidemill._guest");
-    PyObject *prepared = guest ? PyObject_CallMethod(guest, "prepare", NULL) : NULL;
+    FuelExhausted = guest ? PyObject_GetAttrString(guest, "FuelExhausted") : NULL;
+    PyObject *prepared = FuelExhausted ? PyObject_CallMethod(guest, "prepare", NULL) : NULL;
     if (!prepared)
         give_up("the package tidemill cannot be imported");
     Py_DECREF(prepared);
@@ -171,7 +172,7 @@ EXPORT(tidemill_load) uint64_t tidemill_load(const uint8_t *p, uint32_t n) { ret
 EXPORT(tidemill_describe) uint64_t tidemill_describe(void)
 {
     if (load_carried()) {
-        PySys_WriteStderr("%.*s\n", (int)PyBytes_GET_SIZE(answer), PyBytes_AS_STRING(answer));
+        Py_XDECREF(PyObject_CallMethod(guest, "complain", "O", answer));
         give_up("the operator's code does not load");
     }
     return reply("describe", NULL, 0);

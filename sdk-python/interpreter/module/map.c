@@ -2,9 +2,8 @@
  * binary search; those that the frame asked for or changed are kept, and found by hash. */
 #include "tidemill.h"
 
-/* The host ends a call that opens more scans. The frame ends earlier, so that one item can have half of them. */
+/* The host ends a call that has more scans open. */
 #define SCANS_MAX 64
-#define SCANS_STOP (SCANS_MAX / 2)
 
 typedef struct {
     uint8_t status; /* absent, inline, ask */
@@ -381,7 +380,8 @@ typedef struct {
     uint64_t run;
     PyObject *pairs; /* list, or NULL */
     uint32_t next;   /* pair, or row of the block */
-    int32_t handle;  /* of the host's scan */
+    int32_t handle;  /* of the host's scan, where open */
+    bool open;
     uint8_t *buffer;
     uint32_t capacity, rows;
     Column *columns;
@@ -493,8 +493,7 @@ static int scan(MapLoop *loop, uint32_t cell, const Bounds *b)
     Map *m = loop->map;
     Engine *e = m->state.handle.engine;
     if (e->scans >= SCANS_MAX) {
-        e->shared = true;
-        PyErr_Format(PyExc_RuntimeError, "more than %d loops over maps that did not come with the frame", SCANS_STOP);
+        PyErr_Format(PyExc_RuntimeError, "more than %d loops over maps are under way", SCANS_MAX);
         return -1;
     }
     loop->columns = PyMem_Calloc(m->state.key->n + m->state.value->n, sizeof *loop->columns);
@@ -510,8 +509,8 @@ static int scan(MapLoop *loop, uint32_t cell, const Bounds *b)
     if (engine_apply(e, &m->state) < 0 || (b->flags & TM_SCAN_LOW && key_block(m, b->keys, 2) < 0))
         return -1;
     loop->handle = host_scan_open(m->state.handle.id, cell, e->block.buffer, b->flags & TM_SCAN_LOW ? e->block.used : 0, b->flags);
-    if (++e->scans >= SCANS_STOP)
-        e->bytes_stop = INT64_MIN;
+    loop->open = true;
+    e->scans++;
     return 0;
 }
 
@@ -563,11 +562,11 @@ static PyObject *loop_next(PyObject *self)
         return loop_ended(m->state.handle.engine, loop->run);
     if (loop->pairs)
         return loop->next < PyList_GET_SIZE(loop->pairs) ? Py_NewRef(PyList_GET_ITEM(loop->pairs, loop->next++)) : NULL;
-    if (!loop->buffer || (loop->next == loop->rows && next_block(loop) < 0))
+    if (!loop->open || (loop->next == loop->rows && next_block(loop) < 0))
         return NULL;
     if (loop->rows == 0) {
-        PyMem_RawFree(loop->buffer);
-        loop->buffer = NULL;
+        loop->open = false;
+        m->state.handle.engine->scans--;
         return NULL;
     }
     uint32_t i = loop->next++;
@@ -582,6 +581,11 @@ static PyObject *loop_next(PyObject *self)
 static void loop_dealloc(PyObject *self)
 {
     MapLoop *loop = (MapLoop *)self;
+    Engine *e = loop->map->state.handle.engine;
+    if (loop->open && e->running && e->run == loop->run) { /* left early */
+        host_scan_next(loop->handle, NULL, 0);
+        e->scans--;
+    }
     if (loop->buffer && loop->capacity == LOOP_BYTES && !loop->map->spare)
         loop->map->spare = loop->buffer;
     else
@@ -614,7 +618,8 @@ static PyObject *map_range(PyObject *self, PyObject *const *args, Py_ssize_t n)
     Map *m = (Map *)self;
     const Layout *l = m->state.key;
     Datum keys[2 * l->n];
-    if (!_PyArg_CheckPositional("range", n, 2, 2) || row_data(l, args[0], m->state.what_key, keys) < 0)
+    if (!_PyArg_CheckPositional("range", n, 2, 2) || state_key(&m->state) == TM_NO_KEY ||
+        row_data(l, args[0], m->state.what_key, keys) < 0)
         return NULL;
     PyObject *loop = NULL;
     if (row_data(l, args[1], m->state.what_key, keys + l->n) == 0) {

@@ -170,6 +170,17 @@ int output_check(Output *out)
     return 0;
 }
 
+/* check_item says whether a row can belong to the item under way. */
+static int check_item(Output *out)
+{
+    if (output_check(out) < 0)
+        return -1;
+    if (out->passed_n == 0 || fault_cell.item != TM_ITEM_NONE)
+        return 0;
+    PyErr_Format(PyExc_RuntimeError, "%U passes columns through where no item is under way", out->what);
+    return -1;
+}
+
 /* reserve_item makes room for a row of the item under way, and add_item adds it where nothing can fail any more. */
 static int reserve_item(Output *out) { return grow(&out->items, &out->items_capacity, out->n + 1, sizeof *out->items); }
 
@@ -182,7 +193,7 @@ static void add_item(Output *out, uint32_t text_size)
 /* output_source emits a row that has passed columns only. */
 int output_source(Output *out)
 {
-    if (output_check(out) < 0 || reserve_item(out) < 0)
+    if (check_item(out) < 0 || reserve_item(out) < 0)
         return -1;
     add_item(out, 0);
     return 0;
@@ -258,7 +269,7 @@ static void put_value(const Field *f, Values *v, uint32_t n, const Datum *d)
 int output_emit(Output *out, PyObject *row)
 {
     const Layout *l = out->layout;
-    if (output_check(out) < 0 || row_data(l, row, out->what, out->data) < 0)
+    if (check_item(out) < 0 || row_data(l, row, out->what, out->data) < 0)
         return -1;
     uint32_t text_size = 0;
     int r = reserve_item(out);

@@ -158,6 +158,7 @@ int data_compare_row(const Layout *l, const Datum *data, const Column *columns, 
 static inline bool is_text(uint16_t type) { return type == TM_UTF8 || type == TM_BINARY; }
 uint32_t type_width(uint16_t type);
 const char *type_name(uint16_t type);
+const char *short_name(PyTypeObject *t);
 
 /* text_bytes is where the bytes of a text datum are. */
 static inline const char *text_bytes(const Datum *d, uint32_t *n)
@@ -284,7 +285,7 @@ struct Engine {
     PyObject_HEAD
     PyObject *operator;
     PyObject *fired;    /* the class Fired */
-    PyObject *explain;  /* of tidemill._guest */
+    PyObject *explain;  /* of tidemill._errors */
     PyObject *column;   /* the class Column */
     PyObject *buffers;  /* of tidemill._column */
     Frame frame;
@@ -293,7 +294,7 @@ struct Engine {
     int64_t bytes;      /* an upper bound of the answer so far */
     int64_t bytes_stop; /* the frame ends with the item that gets bytes here */
     uint32_t bytes_max; /* frame_bytes of the open request */
-    uint32_t scans;     /* opened by the frame */
+    uint32_t scans;     /* that are open */
     bool running;       /* a callback is under way */
     bool applied;       /* changes went to the host before the answer */
     bool shared;        /* what ran out may have been used up by earlier items of the frame */
@@ -450,9 +451,8 @@ void host_apply(const void *frame, uint32_t len);
 void host_log(int32_t level, const void *line, uint32_t len);
 int64_t host_fuel_left(void);
 
+/* FuelExhausted is the exception of tidemill._guest. */
 extern PyObject *FuelExhausted;
-
-int host_init(PyObject *module);
 
 /* watch_begin begins the watch over one call into the instance, watch_end ends it: what runs after that may use the rest of the fuel. */
 void watch_begin(Engine *e, uint32_t items);

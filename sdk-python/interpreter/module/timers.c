@@ -30,25 +30,55 @@ PyObject *timer_new(Engine *e, uint32_t id, int domain)
 /* What a change takes in an answer, without its tag. */
 #define TIMER_BYTES (4 + 2 + 1 + 1 + 8 + 4)
 
-static PyObject *timer_change(Timer *t, uint8_t op, int64_t time, PyObject *tag)
+static const char *tag_of(PyObject *tag, Py_ssize_t *n)
 {
-    Engine *e = t->handle.engine;
-    TimerLog *log = &e->timer_log;
-    Py_ssize_t n = 0;
-    const char *text = "";
-    if (engine_key(e, "a timer is set or deleted") == TM_NO_KEY || (tag && !(text = PyUnicode_AsUTF8AndSize(tag, &n))))
+    *n = 0;
+    if (!tag)
+        return "";
+    if (!PyUnicode_Check(tag)) {
+        PyErr_Format(PyExc_TypeError, "a timer's tag is str, not %s", short_name(Py_TYPE(tag)));
         return NULL;
-    if (n > TM_TAG_BYTES_MAX) {
+    }
+    const char *text = PyUnicode_AsUTF8AndSize(tag, n);
+    if (text && *n > TM_TAG_BYTES_MAX) {
         PyErr_SetString(PyExc_ValueError, "a timer's tag is longer than 256 bytes");
         return NULL;
     }
+    return text;
+}
+
+static int time_of(PyObject *time, int64_t *us)
+{
+    if (!PyLong_Check(time)) {
+        PyErr_Format(PyExc_TypeError, "a timer's time is int, in microseconds, not %s", short_name(Py_TYPE(time)));
+        return -1;
+    }
+    int overflow;
+    *us = PyLong_AsLongLongAndOverflow(time, &overflow);
+    if (overflow)
+        PyErr_Format(PyExc_OverflowError, "a timer's time: %S is out of the range of i64", time);
+    return overflow ? -1 : 0;
+}
+
+/* timer_change adds a change to the answer; time is NULL where it does not count. */
+static PyObject *timer_change(Timer *t, uint8_t op, PyObject *time, PyObject *tag)
+{
+    Engine *e = t->handle.engine;
+    TimerLog *log = &e->timer_log;
+    Py_ssize_t n;
+    int64_t us = 0;
+    if (engine_key(e, "a timer is set or deleted") == TM_NO_KEY || (time && time_of(time, &us) < 0))
+        return NULL;
+    const char *text = tag_of(tag, &n);
+    if (!text)
+        return NULL;
     if (grow(&log->entries, &log->capacity, log->n + 1, sizeof *log->entries) < 0 ||
         grow(&log->tags, &log->tags_capacity, log->tags_n + (uint32_t)n, 1) < 0)
         return NULL;
     if (n > 0)
         memcpy(log->tags + log->tags_n, text, (size_t)n);
     log->tags_n += (uint32_t)n;
-    log->entries[log->n++] = (TimerChange){time, e->key, log->tags_n, (uint16_t)t->handle.id, t->domain, op};
+    log->entries[log->n++] = (TimerChange){us, e->key, log->tags_n, (uint16_t)t->handle.id, t->domain, op};
     e->bytes += TIMER_BYTES + n;
     Py_RETURN_NONE;
 }
@@ -57,8 +87,7 @@ static PyObject *change_at(PyObject *self, const char *name, PyObject *const *ar
 {
     if (!_PyArg_CheckPositional(name, n, 1, 2))
         return NULL;
-    int64_t time = PyLong_AsLongLong(args[0]);
-    return time == -1 && PyErr_Occurred() ? NULL : timer_change((Timer *)self, op, time, n > 1 ? args[1] : NULL);
+    return timer_change((Timer *)self, op, args[0], n > 1 ? args[1] : NULL);
 }
 
 static PyObject *timer_set(PyObject *self, PyObject *const *args, Py_ssize_t n) { return change_at(self, "set", args, n, TM_TIMER_SET); }
@@ -72,7 +101,7 @@ static PyObject *timer_delete(PyObject *self, PyObject *const *args, Py_ssize_t 
 {
     if (!_PyArg_CheckPositional("delete", n, 0, 1))
         return NULL;
-    return timer_change((Timer *)self, TM_TIMER_DELETE_TAG, 0, n ? args[0] : NULL);
+    return timer_change((Timer *)self, TM_TIMER_DELETE_TAG, NULL, n ? args[0] : NULL);
 }
 
 #define FASTCALL(f) (PyCFunction)(void (*)(void))f, METH_FASTCALL

@@ -9,11 +9,11 @@ import builtins
 import errno
 import gc
 import importlib
+import importlib.util
 import io
 import json
 import random
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -30,6 +30,13 @@ _COMMON = """
     base64 bisect collections.abc contextlib copy csv dataclasses datetime decimal enum fractions functools hashlib hmac heapq itertools json
     linecache math operator re statistics string struct textwrap tokenize typing urllib.parse uuid
 """.split()
+
+
+class FuelExhausted(BaseException):
+    """The call is about to use up the fuel that the host gave it. It is no Exception: code that catches those does not mean it."""
+
+    def __str__(self) -> str:
+        return "the fuel is nearly used up: a loop without end, or raise fuel_base and fuel_per_item under limits:"
 
 
 def prepare() -> None:
@@ -51,11 +58,27 @@ def load(archive: bytes) -> bytes | None:
     random.seed()  # from the host's seed: until here it was the same in all instances
     try:
         content = json.loads(archive)
-        sys.meta_path.insert(0, _Archive(dict(content["files"])))
-        importlib.import_module(content["entry"].removesuffix(".py").replace("/", "."))
+        finder = _Archive(dict(content["files"]))
+        sys.meta_path.insert(0, finder)
+        _import_entry(finder, content["entry"].removesuffix(".py"))
+        describe()  # tells what is wrong with a declaration
     except BaseException as error:
         return _failure(error)
     return None
+
+
+def _import_entry(finder: _Archive, name: str) -> None:
+    """Imports the operator's file also where a module of the library has its name, as Python does with a program."""
+    spec = finder.find_spec(name)
+    if spec is None:
+        raise ModuleNotFoundError(f"the code has no file {name}.py", name=name)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    finder.exec_module(module)
+
+
+def complain(failure: bytes) -> None:
+    """Writes an error that load answered to standard error, where nothing can answer it."""
+    print(json.loads(failure)["error"]["message"], file=sys.stderr)
 
 
 def describe() -> bytes:
@@ -75,20 +98,9 @@ def open(request: bytes) -> bytes:
         return _failure(error)
 
 
-def explain(error: BaseException) -> tuple[str, str]:
-    """The message of an exception and its place, the innermost line of the user's."""
-    message, place = _errors.explain(error)
-    if isinstance(error, SyntaxError) and error.filename:
-        return message, f"{error.filename}:{error.lineno}"
-    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        if not frame.f_code.co_filename.startswith("<"):
-            return message, f"{frame.f_code.co_filename}:{line}"
-    return message, "" if place.startswith("<") else place
-
-
 def _failure(error: BaseException) -> bytes:
-    message, place = explain(error)
-    return _declare.canonical_json({"error": {"code": 1, "message": message, "place": place}})
+    message, place = _errors.explain(error)
+    return _declare.canonical_json({"error": {"message": message, "place": place}})
 
 
 def _no_files(file: object, *_args: object, **_options: object) -> NoReturn:
