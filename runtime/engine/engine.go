@@ -32,6 +32,9 @@ type Job interface {
 type Options struct {
 	// Fresh sets the checkpoints of the store aside and begins at the beginning.
 	Fresh bool
+	// AllowUndeclared goes on from a checkpoint that has state or timers which the operators no longer declare: they are kept in
+	// the checkpoints and otherwise unused.
+	AllowUndeclared bool
 	// Restarts is how often a failed job is restored from its newest checkpoint, after a growing pause.
 	Restarts int
 	// Telemetry counts; nil where nobody looks.

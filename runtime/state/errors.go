@@ -19,6 +19,8 @@ var (
 	CodeVersion = errcode.New("TM-STATE-004", errcode.Failed, "State at rest is of a form that this version does not know")
 	// CodeKey says that a key is longer than a back-end can hold.
 	CodeKey = errcode.New("TM-STATE-006", errcode.Failed, "A key is longer than the store of a state can hold")
+	// CodeUndeclared says that a checkpoint has state or timers that the operator does not declare any more.
+	CodeUndeclared = errcode.New("TM-STATE-007", errcode.Invalid, "A checkpoint has state or timers that the operator no longer declares")
 	// CodeStore says that the store beneath the state failed.
 	CodeStore = errcode.New("TM-STATE-005", errcode.Environment, "The working store of a state cannot be read or written")
 )

@@ -115,8 +115,8 @@ func (r *Round) Len() int { return len(r.Name) }
 // Backend keeps the keyed state and the timers of one subtask.
 type Backend interface {
 	// Declare fixes the states and timer names; it is called once, after Restore. Names keep their data: what was restored under
-	// a name that is declared with another kind or other fields is refused with a coded error, what is not declared any more is
-	// kept and carried in checkpoints.
+	// a name that is declared with another kind or other fields is refused with a coded error, and so is what is not declared any
+	// more, unless Options.AllowUndeclared is set: then it is kept and carried in checkpoints.
 	Declare(states []Decl, timers []TimerDecl) error
 
 	// Load reads the cells of all keys of a state. A cell of more than limit bytes at rest has status Ask.
@@ -226,6 +226,8 @@ type Options struct {
 	HotBytesMax   int64  // aim for memory of clean cells, 0 = unlimited; dirty cells are always in memory until the next checkpoint
 	StateBytesMax int64  // limit of all state of the subtask, 0 = unlimited; passing it fails the job with a coded error
 	KeyFields     []record.Field
+	// AllowUndeclared lets Declare leave out states and timer names that were restored: they are kept, and carried in checkpoints.
+	AllowUndeclared bool
 }
 
 // Factory makes back-ends.

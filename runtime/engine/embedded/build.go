@@ -259,6 +259,7 @@ func (a *attempt) backend(n *plan.Node, s *subtask) (state.Backend, error) {
 	b, err := factory.New(state.Options{
 		Dir:         vfs.Join(e.WorkDir, a.job.plan.Job, n.Name+"-"+strconv.Itoa(s.id.Index)),
 		HotBytesMax: so.HotBytesMax, StateBytesMax: so.StateBytesMax, KeyFields: n.Operator.Key,
+		AllowUndeclared: a.job.options.AllowUndeclared,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening the state of %s: %w", n.Name, err)

@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/tidemill/tidemill/runtime/operator"
@@ -73,12 +74,13 @@ type Sums struct {
 	round  state.Round
 	at     int64
 	Went   func(subtask int, watermark int64) // told of each Advance; nil: nobody
+	Name   string                             // of the value state; totals where it is empty
 }
 
 // Open implements operator.Operator.
 func (s *Sums) Open(ctx *operator.Context) error {
 	s.ctx, s.at = ctx, ctx.Watermark
-	return ctx.State.Declare([]state.Decl{{Name: "totals", Kind: state.Value, Value: SumsSchema.Fields[2:]}}, []state.TimerDecl{{Name: "end"}})
+	return ctx.State.Declare([]state.Decl{{Name: cmp.Or(s.Name, "totals"), Kind: state.Value, Value: SumsSchema.Fields[2:]}}, []state.TimerDecl{{Name: "end"}})
 }
 
 // Process implements operator.Operator.

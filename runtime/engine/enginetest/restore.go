@@ -10,8 +10,10 @@ import (
 	"github.com/tidemill/tidemill/internal/vfs"
 	"github.com/tidemill/tidemill/runtime/checkpoint"
 	"github.com/tidemill/tidemill/runtime/engine"
+	"github.com/tidemill/tidemill/runtime/operator"
 	"github.com/tidemill/tidemill/runtime/record"
 	"github.com/tidemill/tidemill/runtime/sink"
+	"github.com/tidemill/tidemill/runtime/state"
 	"github.com/tidemill/tidemill/runtime/telemetry"
 )
 
@@ -50,6 +52,47 @@ func testStop(t *testing.T, s suite) {
 		t.Fatal(err)
 	}
 	requireRows(t, out, SumsRows(n))
+}
+
+// testRenamed goes on with an operator whose state has another name: that is refused, and loses nothing; where it is allowed, the
+// state stays in the checkpoints, for the operator that has the name again.
+func testRenamed(t *testing.T, s suite) {
+	n := &Numbers{Seed: 6, Splits: 2, Rows: 3000, Keys: 30, Step: 3, Disorder: 200, Tap: NewTap(1000)}
+	out, files := NewLedger(), vfs.NewMem()
+	stopAt(t, s, n, files, out, "", engine.Options{})
+
+	renamed := SumsPlan(n, out, 1)
+	renamed.Nodes[2].Operator.Native = func() operator.Operator { return &Sums{Name: "sums"} }
+	_, err := run(t, s.newEngine(files), renamed, engine.Options{})
+	requireCode(t, err, state.CodeUndeclared)
+
+	n.Tap.Open(1001)
+	stopAt(t, s, n, files, out, "sums", engine.Options{AllowUndeclared: true})
+	_, err = run(t, s.newEngine(files), SumsPlan(n, out, 1), engine.Options{})
+	requireCode(t, err, state.CodeUndeclared) // both names are in the checkpoint by now
+	n.Tap.Open(n.Rows)
+	if _, err = run(t, s.newEngine(files), SumsPlan(n, out, 2), engine.Options{AllowUndeclared: true}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stopAt runs the job, with another name for its state, until it has read what the tap lets through, and stops it.
+func stopAt(t *testing.T, s suite, n *Numbers, files vfs.FS, out *Ledger, name string, o engine.Options) {
+	t.Helper()
+	p := slow(SumsPlan(n, out, 2))
+	p.Nodes[2].Operator.Native = func() operator.Operator { return &Sums{Name: name} }
+	o.Telemetry = telemetry.NewJob("sums")
+	j, err := s.newEngine(files).Deploy(t.Context(), p, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !Eventually(func() bool { return o.Telemetry.Snapshot().Nodes[0].Total.RecordsIn > 0 }) {
+		t.Fatal("nothing is read")
+	}
+	j.Stop()
+	if r, err := j.Wait(); err != nil || r.Outcome != engine.Stopped {
+		t.Fatalf("%+v, %v", r, err)
+	}
 }
 
 func testFinished(t *testing.T, s suite) {

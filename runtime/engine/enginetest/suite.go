@@ -24,7 +24,7 @@ func Run(t *testing.T, newEngine Make) {
 	s := suite{newEngine}
 	for name, test := range map[string]func(*testing.T, suite){
 		"Model": testModel, "Chained": testChained, "Kill": testKill, "Failpoints": testFailpoints, "Stop": testStop,
-		"Finished": testFinished, "Fresh": testFresh, "Fallback": testFallback, "BadRecords": testBadRecords, "Rejections": testRejections,
+		"Finished": testFinished, "Fresh": testFresh, "Renamed": testRenamed, "Fallback": testFallback, "BadRecords": testBadRecords, "Rejections": testRejections,
 		"ReadError": testReadError, "Restarts": testRestarts, "Panic": testPanic, "BackPressure": testBackPressure,
 		"TwoSources": testTwoSources, "ProcessingTime": testProcessingTime, "OpenError": testOpenError,
 		"FullDisk": testFullDisk, "PowerLoss": testPowerLoss,

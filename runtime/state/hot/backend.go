@@ -2,6 +2,8 @@ package hot
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/tidemill/tidemill/runtime/record"
 	"github.com/tidemill/tidemill/runtime/state"
@@ -84,7 +86,37 @@ func (b *Backend) Declare(states []state.Decl, names []state.TimerDecl) error {
 			b.tables = append(b.tables, t)
 		}
 	}
-	return b.timers.Declare(names)
+	if err := b.timers.Declare(names); err != nil || b.options.AllowUndeclared {
+		return err
+	}
+	return b.claimed(taken)
+}
+
+// claimed refuses to go on where states or timers were restored that are not declared: whoever renamed one would lose it unawares.
+func (b *Backend) claimed(declared map[table.Table]bool) error {
+	var left []string
+	for name, t := range b.byName {
+		if n := t.Counted().Cells; !declared[t] && (n > 0 || b.store != nil) {
+			left = append(left, describe(name, n))
+		}
+	}
+	for name, n := range b.timers.Undeclared() {
+		left = append(left, describe("timer "+name, n))
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	slices.Sort(left)
+	return state.CodeUndeclared.Errorf("the checkpoint has state that the operator does not declare: %s", strings.Join(left, ", ")).
+		Do("give the state or timer its old name; or run with --allow-undeclared, which leaves it unused and keeps it in the checkpoints; or start anew with --fresh")
+}
+
+// describe names what is left over. Over a store its number is not known.
+func describe(name string, entries int64) string {
+	if entries <= 0 {
+		return name
+	}
+	return fmt.Sprintf("%s (%d in one subtask)", name, entries)
 }
 
 // Load implements state.Backend.

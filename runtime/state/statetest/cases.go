@@ -130,7 +130,15 @@ func runUndeclared(t *testing.T, open Opener) {
 	setTimer(t, b, keysOf(1), timer{set: state.TimerSet, time: 5, tag: "x"})
 	first := checkpointOf(t, b, true)
 
-	without := restored(t, open, first)
+	err := restored(t, open, first).Declare(all[1:], []state.TimerDecl{{Name: "other"}})
+	if !errcode.Is(err, state.CodeUndeclared) || !strings.Contains(err.Error(), "declare: timer t (1 in one subtask), v") {
+		t.Fatalf("a state and a timer that are not declared any more: %v", err)
+	}
+	allowing := func(t *testing.T, o state.Options) state.Backend {
+		o.AllowUndeclared = true
+		return open(t, o)
+	}
+	without := restored(t, allowing, first)
 	must(t, without.Declare(nil, []state.TimerDecl{{Name: "other"}}))
 	if n, err := without.Due(state.EventTime, 100, 10, &state.Round{}); n != 0 || err != nil {
 		t.Fatalf("%d timers of a name that is not declared are due: %v", n, err)

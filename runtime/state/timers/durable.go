@@ -80,6 +80,17 @@ func (q *Queue) Declare(decls []state.TimerDecl) error {
 	return nil
 }
 
+// Undeclared counts the timers under names that are not declared, after Declare.
+func (q *Queue) Undeclared() map[string]int64 {
+	left := map[string]int64{}
+	q.nodes.Walk(nodeUnits, func(ref cells.Ref, _ []byte) {
+		if n := &q.names[nodeKind(q.nodes.At(ref))>>1]; n.rank < 0 {
+			left[n.name]++
+		}
+	})
+	return left
+}
+
 // Frozen is the timers changed since the last checkpoint.
 type Frozen struct {
 	nodes *cells.Frozen

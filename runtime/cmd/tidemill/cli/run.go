@@ -21,11 +21,12 @@ import (
 // runOptions are the flags of run.
 type runOptions struct {
 	jobOptions
-	fresh    bool
-	restarts int
-	metrics  string
-	pprof    string
-	every    time.Duration
+	fresh           bool
+	allowUndeclared bool
+	restarts        int
+	metrics         string
+	pprof           string
+	every           time.Duration
 }
 
 // runResult is the result of run as JSON.
@@ -74,6 +75,7 @@ func (a *app) runCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	o.flags(c)
+	f.BoolVar(&o.allowUndeclared, "allow-undeclared", false, "go on although the checkpoint has state that the operators no longer declare; it is kept, unused")
 	f.BoolVar(&o.fresh, "fresh", false, "set the checkpoints aside and begin at the beginning; needs an empty output")
 	f.IntVar(&o.restarts, "restarts", 0, "restart a failed job so many times from its newest checkpoint, after a growing pause")
 	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics on this address, as in 127.0.0.1:9090 or :9090 (loopback)")
@@ -175,7 +177,7 @@ func (a *app) serve(counters *telemetry.Job, o runOptions) (metrics.Servers, err
 // deploy runs a plan; the first signal stops it.
 func (a *app) deploy(p *parts, made *plan.Plan, o runOptions, counters *telemetry.Job, shown view.View) (*engine.Result, error) {
 	running, err := p.engine(made).Deploy(a.ctx, made, engine.Options{
-		Fresh: o.fresh, Restarts: o.restarts, Telemetry: counters, Notify: shown.Event,
+		Fresh: o.fresh, AllowUndeclared: o.allowUndeclared, Restarts: o.restarts, Telemetry: counters, Notify: shown.Event,
 	})
 	if err != nil {
 		return nil, err
