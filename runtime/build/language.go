@@ -29,7 +29,7 @@ type language struct {
 
 // languages are in the order in which a folder is asked what it holds; the first is New's default. Each has a file of its own
 // (golang.go, rust.go, python.go) with its language value.
-var languages = []*language{&golang, &python}
+var languages = []*language{&golang, &rust, &python}
 
 // Languages are the names that New takes, the default first.
 func Languages() (names []string) {

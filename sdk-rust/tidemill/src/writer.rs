@@ -1,0 +1,228 @@
+//! Rows on their way to columns of an answer. A row is written into the columns at once, and the columns are lent to the answer, so
+//! that nothing is copied a second time.
+
+use crate::answer::Answer;
+use crate::buffer::Buffer;
+use crate::row::{Field, Row};
+use tidemill_sys::abi;
+
+/// The columns of the rows of one kind.
+pub struct Rows {
+    columns: Vec<ColumnWriter>, // one for each field, also for those that are passed through
+    types: Vec<(abi::Type, bool)>, // and whether it may be null; type 0 for a field that is no column
+    rows: usize,
+    capacity: usize,
+}
+
+/// One column that is being written.
+#[derive(Default)]
+pub struct ColumnWriter {
+    values: Buffer,
+    offsets: Buffer,
+    validity: Buffer,
+    nulls: u32,
+}
+
+const ROWS_MIN: usize = 64;
+
+impl Rows {
+    /// The columns of fields.
+    pub fn new(fields: &[Field]) -> Rows {
+        let types: Vec<_> = fields.iter().map(|f| (f.r#type, f.nullable)).collect();
+        Rows { columns: types.iter().map(|_| ColumnWriter::default()).collect(), types, rows: 0, capacity: 0 }
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Removes all rows and keeps the memory.
+    pub fn clear(&mut self) {
+        self.rows = 0;
+        for c in &mut self.columns {
+            c.nulls = 0;
+            if is_text(&c.offsets) {
+                c.values.clear();
+            }
+        }
+    }
+
+    /// Adds a row and returns the bytes of its texts.
+    #[inline(always)]
+    pub fn push<R: Row>(&mut self, row: &R::View<'_>) -> usize {
+        if self.rows == self.capacity {
+            self.grow(self.rows + 1);
+        }
+        // SAFETY: there is a column for each field of R, and room for the row in each.
+        unsafe { R::write(row, self.columns.as_mut_ptr(), self.rows) };
+        self.rows += 1;
+        R::text_bytes(row)
+    }
+
+    /// Adds a row of zeros and nulls.
+    pub fn push_zero(&mut self) {
+        if self.rows == self.capacity {
+            self.grow(self.rows + 1);
+        }
+        for (c, (t, nullable)) in self.columns.iter_mut().zip(&self.types) {
+            // SAFETY: there is room for the row.
+            unsafe {
+                if *nullable {
+                    c.valid(self.rows, false);
+                }
+                c.zero(*t, self.rows);
+            }
+        }
+        self.rows += 1;
+    }
+
+    /// Makes room for so many rows.
+    #[cold]
+    pub fn grow(&mut self, rows: usize) {
+        if rows <= self.capacity {
+            return;
+        }
+        let rows = rows.max(2 * self.capacity).max(ROWS_MIN);
+        for (c, t) in self.columns.iter_mut().zip(&self.types) {
+            c.validity.reserve(rows.div_ceil(8));
+            match t.0 {
+                abi::Type(0) => {}
+                abi::BOOL => c.values.reserve(rows.div_ceil(8)),
+                abi::UTF8 | abi::BINARY => {
+                    c.offsets.reserve(4 * (rows + 1));
+                    // SAFETY: there is room for the first offset.
+                    unsafe { c.offsets.as_mut_ptr().cast::<i32>().write(0) };
+                }
+                t => c.values.reserve(rows * width(t)),
+            }
+        }
+        self.capacity = rows;
+    }
+
+    /// The column of a field, for a batch that is copied as a whole: room for `rows` rows is made before, and they count from then on.
+    pub fn column(&mut self, field: usize) -> &mut ColumnWriter {
+        &mut self.columns[field]
+    }
+
+    /// Makes so many rows count, all of which have been written to every column.
+    pub fn set_len(&mut self, rows: usize) {
+        self.rows = rows;
+    }
+
+    /// Writes the column of a field as the node at an offset of the answer.
+    pub fn flush(&self, field: usize, tz: bool, to: &mut Answer, node: usize) {
+        let (c, t, n) = (&self.columns[field], self.types[field].0, self.rows);
+        to.put_u16(node, if tz { abi::TIMESTAMP_TZ } else { t }.0);
+        to.put_u32(node + 4, n as u32);
+        if n == 0 {
+            return;
+        }
+        if c.nulls > 0 {
+            to.put_u32(node + 8, c.nulls);
+            to.buffer(node + 16, written(&c.validity, n.div_ceil(8)));
+        }
+        match t {
+            abi::BOOL => to.buffer(node + 32, written(&c.values, n.div_ceil(8))),
+            abi::UTF8 | abi::BINARY => {
+                to.buffer(node + 24, written(&c.offsets, 4 * (n + 1)));
+                to.buffer(node + 32, &c.values);
+            }
+            t => to.buffer(node + 32, written(&c.values, n * width(t))),
+        }
+    }
+}
+
+/// Only texts have offsets.
+fn is_text(offsets: &Buffer) -> bool {
+    offsets.capacity() > 0
+}
+
+/// The first n bytes of a buffer, all of which rows have been written to.
+fn written(b: &Buffer, n: usize) -> &[u8] {
+    assert!(n <= b.capacity());
+    // SAFETY: each row wrote its part of the buffer.
+    unsafe { std::slice::from_raw_parts(b.as_ptr(), n) }
+}
+
+/// The bytes that a value takes in a frame, without the contents of texts.
+pub const fn width(t: abi::Type) -> usize {
+    match t {
+        abi::BOOL | abi::I8 => 1,
+        abi::I16 => 2,
+        abi::I64 | abi::F64 | abi::TIMESTAMP | abi::TIMESTAMP_TZ => 8,
+        _ => 4,
+    }
+}
+
+impl ColumnWriter {
+    /// Writes a number. Room for the row must have been made.
+    #[inline(always)]
+    pub(crate) unsafe fn number<T: Copy>(&mut self, row: usize, value: T) {
+        unsafe { self.values.as_mut_ptr().cast::<T>().add(row).write(value) };
+    }
+
+    /// Writes a boolean, behind those of all rows before.
+    #[inline(always)]
+    pub(crate) unsafe fn bool(&mut self, row: usize, value: bool) {
+        unsafe { bit(self.values.as_mut_ptr(), row, value) };
+    }
+
+    /// Writes whether the row has a value, behind those of all rows before.
+    #[inline(always)]
+    pub(crate) unsafe fn valid(&mut self, row: usize, value: bool) {
+        self.nulls += u32::from(!value);
+        unsafe { bit(self.validity.as_mut_ptr(), row, value) };
+    }
+
+    /// Writes a text, behind those of all rows before.
+    #[inline(always)]
+    pub(crate) unsafe fn text(&mut self, row: usize, text: &[u8]) {
+        self.values.push(text);
+        unsafe { self.offsets.as_mut_ptr().cast::<i32>().add(row + 1).write(self.values.len() as i32) };
+    }
+
+    /// Writes a zero of that type, behind the values of all rows before.
+    pub(crate) unsafe fn zero(&mut self, t: abi::Type, row: usize) {
+        unsafe {
+            match t {
+                abi::Type(0) => {}
+                abi::BOOL => self.bool(row, false),
+                abi::UTF8 | abi::BINARY => self.text(row, &[]),
+                t => match width(t) {
+                    1 => self.number(row, 0u8),
+                    2 => self.number(row, 0u16),
+                    4 => self.number(row, 0u32),
+                    _ => self.number(row, 0u64),
+                },
+            }
+        }
+    }
+
+    /// Copies the values of all rows.
+    pub(crate) fn copy_values(&mut self, bytes: &[u8]) {
+        self.values.clear();
+        self.values.push(bytes);
+    }
+
+    /// Copies the offsets of all rows, one more than there are rows.
+    pub(crate) fn copy_offsets(&mut self, offsets: &[i32]) {
+        self.offsets.clear();
+        self.offsets.push(crate::answer::Number::bytes(offsets));
+    }
+
+    /// Copies which rows have a value.
+    pub(crate) fn copy_validity(&mut self, bits: &[u8], nulls: u32) {
+        self.validity.clear();
+        self.validity.push(bits);
+        self.nulls = nulls;
+    }
+}
+
+#[inline(always)]
+unsafe fn bit(bits: *mut u8, row: usize, value: bool) {
+    unsafe {
+        let byte = bits.add(row >> 3);
+        let mask = u8::from(value) << (row & 7);
+        *byte = if row & 7 == 0 { mask } else { *byte | mask };
+    }
+}
