@@ -12,5 +12,6 @@ var (
 	errParam     = errcode.New("TM-PLAN-006", errcode.Invalid, "A parameter is not one that the module declares, or has a wrong type")
 	errEntry     = errcode.New("TM-PLAN-007", errcode.Invalid, "The module has no such operator")
 	errUnion     = errcode.New("TM-PLAN-008", errcode.Invalid, "Several inputs of one port have different columns")
+	errEventTime = errcode.New("TM-PLAN-010", errcode.Invalid, "An operator reads the event time of records that have none")
 	errModule    = errcode.New("TM-PLAN-009", errcode.Invalid, "A module cannot be used")
 )

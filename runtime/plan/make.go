@@ -17,7 +17,7 @@ import (
 // connectors, with name, folder and parallelism filled in. All errors that can be found at once are returned at once, as an
 // errcode.List; what depends on a node in error is not looked at.
 func Make(ctx context.Context, j *job.Job, modules Modules, env connectors.Env) (*Plan, error) {
-	m := &maker{ctx: ctx, job: j, modules: modules, env: env, nodes: map[string]*Node{}}
+	m := &maker{ctx: ctx, job: j, modules: modules, env: env, nodes: map[string]*Node{}, timed: map[*Node]bool{}}
 	m.plan = &Plan{
 		Job: j.Name, Parallelism: j.Parallelism, MaxParallelism: j.MaxParallelism,
 		Checkpoint: Checkpoint{Interval: j.Checkpoint.Interval, Store: j.Checkpoint.Store, Keep: j.Checkpoint.Keep},
@@ -46,7 +46,7 @@ func Make(ctx context.Context, j *job.Job, modules Modules, env connectors.Env) 
 
 // MakeOperator plans one operator and the sources that it reads, at parallelism 1, for trying it out alone. It has no tasks.
 func MakeOperator(ctx context.Context, j *job.Job, name string, modules Modules, env connectors.Env) (*Plan, error) {
-	m := &maker{ctx: ctx, job: j, modules: modules, env: env, nodes: map[string]*Node{}}
+	m := &maker{ctx: ctx, job: j, modules: modules, env: env, nodes: map[string]*Node{}, timed: map[*Node]bool{}}
 	m.plan = &Plan{Job: j.Name, Parallelism: 1, MaxParallelism: j.MaxParallelism}
 	var of *job.Operator
 	var names []string
@@ -90,6 +90,7 @@ type maker struct {
 	env     connectors.Env
 	plan    *Plan
 	nodes   map[string]*Node // those without an error
+	timed   map[*Node]bool   // those whose records have an event time
 	errs    errcode.List
 }
 
@@ -154,14 +155,16 @@ func (m *maker) source(s *job.Source) error {
 	if err != nil {
 		return err
 	}
-	m.add(&Node{
+	n := &Node{
 		Name: s.Name, Place: s.Place, Parallelism: p, Outputs: []operator.Output{{Port: "out", Schema: schema}},
 		OnError: policy(s.OnError),
 		Source: &Source{
 			Kind: kind.Name, Connector: c, Rate: s.Rate, EventTime: et,
 			BatchDelay: s.BatchDelay, WatermarkInterval: s.WatermarkInterval, DiscoveryInterval: s.DiscoveryInterval,
 		},
-	})
+	}
+	m.timed[n] = et != nil
+	m.add(n)
 	return nil
 }
 

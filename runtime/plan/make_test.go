@@ -91,7 +91,8 @@ var fakeEntries = map[string][]abi.Entry{
 		{Name: "threshold", Type: "int", Default: 30.0}, {Name: "ratio", Type: "float", Required: true}, {Name: "wait", Type: "duration_ms"},
 		{Name: "label", Type: "string"}, {Name: "strict", Type: "bool"},
 	}}},
-	"none.wasm": {},
+	"timed.wasm": {{Name: "timed", Kind: "operator", Inputs: []abi.InputPort{{Name: "in"}}}},
+	"none.wasm":  {},
 }
 
 func (f *fakeModules) Load(_ context.Context, path string) (*Module, error) {
@@ -115,6 +116,9 @@ func (f *fakeModules) Inspect(_ *Module, _ Limits, r abi.OpenRequest) (*sandbox.
 		d.States = []abi.BindState{{Name: "total", Kind: "value", Value: abiFields("n i64")},
 			{Name: "by_day", Kind: "map", Key: abiFields("day date32"), Value: abiFields("n i64, last utf8?")}}
 		d.Timers = []abi.BindTimer{{Name: "midnight", Mode: "replace"}}
+	case "timed":
+		d.Inputs = []abi.BindInput{{EventTime: true}}
+		d.Outputs = []abi.BindOutput{{Name: "out", Schema: abiFields("a i64")}}
 	case "join":
 		d.Outputs = []abi.BindOutput{{Name: "pairs", Schema: r.Key}}
 	case "params":

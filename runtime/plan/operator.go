@@ -55,6 +55,9 @@ func (m *maker) operator(o *job.Operator) error {
 	if err := m.open(n, o); err != nil {
 		return err
 	}
+	if err := m.checkEventTime(n, o, ports); err != nil {
+		return err
+	}
 	m.add(n)
 	for i := range ports {
 		m.connect(ports[i], n, i)
@@ -216,8 +219,8 @@ func convertParam(kind string, v any) (any, bool) {
 		}
 	case abi.ParamDuration:
 		switch v := v.(type) {
-		case int64:
-			return v, v >= 0
+		case int64: // of what unit?
+			return v, v == 0
 		case string:
 			d, err := time.ParseDuration(v)
 			return d.Milliseconds(), err == nil && d >= 0 && d%time.Millisecond == 0
@@ -377,6 +380,26 @@ func (m *maker) open(n *Node, o *job.Operator) error {
 			return errModule.Errorf("output port %q of operator %s", out.Name, o.Name).At("%s", o.Module.Place).Because(err)
 		}
 		n.Outputs = append(n.Outputs, operator.Output{Port: out.Name, Schema: schema})
+	}
+	return nil
+}
+
+// checkEventTime refuses an operator that reads the event time of an input whose records have none: it would read the least number
+// there is. It also notes whether the operator's own records have one: a column of theirs, or that of the record they come from.
+func (m *maker) checkEventTime(n *Node, o *job.Operator, ports [][]*stream) error {
+	for i := range ports {
+		for _, s := range ports[i] {
+			switch {
+			case m.timed[s.node]:
+				m.timed[n] = true
+			case i < len(n.Operator.Descriptor.Inputs) && n.Operator.Descriptor.Inputs[i].EventTime:
+				return errEventTime.Errorf("operator %s reads the event time of port %q, and the records of %s have none", o.Name, n.Inputs[i].Port, s.node.Name).
+					At("%s", s.input.Place).Do("add event_time: {column: ...} to the source")
+			}
+		}
+	}
+	for _, out := range n.Operator.Descriptor.Outputs {
+		m.timed[n] = m.timed[n] || out.EventTime != ""
 	}
 	return nil
 }

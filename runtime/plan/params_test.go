@@ -18,7 +18,7 @@ func TestConvertParam(t *testing.T) {
 		{abi.ParamInt, int64(-5), int64(-5)}, {abi.ParamInt, 1.0, nil}, {abi.ParamInt, "5", nil},
 		{abi.ParamFloat, 1.5, 1.5}, {abi.ParamFloat, int64(2), 2.0}, {abi.ParamFloat, "2", nil},
 		{abi.ParamString, "a", "a"}, {abi.ParamString, int64(5), "5"}, {abi.ParamString, true, "true"}, {abi.ParamString, []any{"a"}, nil},
-		{abi.ParamDuration, int64(1500), int64(1500)}, {abi.ParamDuration, "1.5s", int64(1500)}, {abi.ParamDuration, "1m30s", int64(90_000)},
+		{abi.ParamDuration, int64(1500), nil}, {abi.ParamDuration, int64(0), int64(0)}, {abi.ParamDuration, "1.5s", int64(1500)}, {abi.ParamDuration, "1m30s", int64(90_000)},
 		{abi.ParamDuration, "1us", nil}, {abi.ParamDuration, "-1s", nil}, {abi.ParamDuration, int64(-1), nil}, {abi.ParamDuration, "soon", nil},
 		{"unheard of", "a", nil},
 	} {
