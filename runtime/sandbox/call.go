@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"github.com/tidemill/tidemill/abi"
 	"github.com/tidemill/tidemill/abi/frame"
@@ -133,7 +134,7 @@ func (o *Operator) readLastWords(failed *failure, items int) {
 		}
 		words = cell.Message
 		if cell.Place != "" {
-			words += " (" + cell.Place + ")"
+			words = strings.TrimPrefix(words+" ("+cell.Place+")", " ")
 		}
 	}
 	if words == "" {

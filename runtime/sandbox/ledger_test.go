@@ -383,18 +383,24 @@ func runLedger(t *testing.T, steps []ledgerStep, consume func(int) int, adjust f
 	t.Helper()
 	inputs := ledgerInputs(t)
 	r := newRig(t, ledger(consume), inputs, adjust)
+	r.takeLedger(steps)
+	return r
+}
+
+// takeLedger runs the steps of a ledger.
+func (r *rig) takeLedger(steps []ledgerStep) {
+	r.t.Helper()
 	at := 0
 	for _, s := range steps {
 		if s.rows == nil {
 			if err := r.op.Advance(s.to); err != nil {
-				t.Fatalf("advancing: %v", err)
+				r.t.Fatalf("advancing: %v", err)
 			}
 			continue
 		}
-		r.process(0, ledgerBatch(inputs[0].Schema, s.rows, at))
+		r.process(0, ledgerBatch(r.ctx.Inputs[0].Schema, s.rows, at))
 		at += len(s.rows)
 	}
-	return r
 }
 
 func checkLedger(t *testing.T, r *rig, want *ledgerResult) {
