@@ -5,8 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"sort"
+	"strings"
 
 	"github.com/tidemill/tidemill/abi"
+	"github.com/tidemill/tidemill/connectors/spec"
 	"github.com/tidemill/tidemill/internal/errcode"
 	"github.com/tidemill/tidemill/runtime/operator"
 	"github.com/tidemill/tidemill/runtime/record"
@@ -143,7 +145,7 @@ func (m *Module) noEntry(d *abi.Description, want string) error {
 		names = append(names, d.Entries[i].Name)
 	}
 	sort.Strings(names)
-	return ErrEntry.Errorf("module %s has no operator %q", m.short(), want).Do("it has %q", names)
+	return ErrEntry.Errorf("module %s has no operator %q%s", m.short(), want, spec.Nearest(want, names)).Do("it has %s", strings.Join(names, ", "))
 }
 
 // resolveParams checks parameters against their declarations and adds defaults.
@@ -171,11 +173,11 @@ func resolveParams(entry *abi.Entry, given map[string]any) (map[string]any, erro
 	}
 	for _, name := range sortedKeys(given) {
 		if !contains(names, name) {
-			e := ErrParam.Errorf("operator %q has no parameter %q", entry.Name, name)
+			e := ErrParam.Errorf("operator %q has no parameter %q%s", entry.Name, name, spec.Nearest(name, names))
 			if len(names) == 0 {
 				return nil, e.Do("it takes no parameters")
 			}
-			return nil, e.Do("it has %q", names)
+			return nil, e.Do("it has %s", strings.Join(names, ", "))
 		}
 	}
 	return out, nil
@@ -202,18 +204,18 @@ func contains(list []string, s string) bool {
 // checkPorts compares the inputs of a request with what the entry says that it cannot do without.
 func checkPorts(entry *abi.Entry, request *abi.OpenRequest) error {
 	if len(request.Inputs) != len(entry.Inputs) {
-		return ErrPorts.Errorf("operator %q has %d input ports, the job gives it %d", entry.Name, len(entry.Inputs), len(request.Inputs))
+		return ErrPorts.Errorf("it has %d input ports, the job gives it %d", len(entry.Inputs), len(request.Inputs))
 	}
 	for i := range entry.Inputs {
 		port, input := &entry.Inputs[i], &request.Inputs[i]
 		if port.Name != input.Port {
-			return ErrPorts.Errorf("input %d of operator %q is port %q, the job gives %q", i, entry.Name, port.Name, input.Port)
+			return ErrPorts.Errorf("input %d is port %s, the job gives %s", i, port.Name, input.Port)
 		}
 		if port.Keyed && !input.Keyed {
 			return ErrPorts.Errorf("port %q of operator %q needs a key", port.Name, entry.Name).Do("give the operator key_by")
 		}
 		for _, want := range port.Columns {
-			if err := checkColumn(entry, port, &want, input.Schema); err != nil {
+			if err := checkColumn(port, &want, input.Schema); err != nil {
 				return err
 			}
 		}
@@ -222,7 +224,7 @@ func checkPorts(entry *abi.Entry, request *abi.OpenRequest) error {
 }
 
 // checkColumn looks for a column that the port's row type asks for. Types are compared by open, which knows what it can widen.
-func checkColumn(entry *abi.Entry, port *abi.InputPort, want *abi.Field, schema []abi.Field) error {
+func checkColumn(port *abi.InputPort, want *abi.Field, schema []abi.Field) error {
 	names := make([]string, 0, len(schema))
 	for i := range schema {
 		if schema[i].Name == want.Name {
@@ -230,8 +232,8 @@ func checkColumn(entry *abi.Entry, port *abi.InputPort, want *abi.Field, schema 
 		}
 		names = append(names, schema[i].Name)
 	}
-	return ErrPorts.Errorf("operator %q reads column %q (%s) of port %q, which the input does not have", entry.Name, want.Name, want.Type,
-		port.Name).Do("the input has %q", names)
+	return ErrPorts.Errorf("port %q reads column %q (%s), which its input does not have%s", port.Name, want.Name, want.Type,
+		spec.Nearest(want.Name, names)).Do("the input has %s", strings.Join(names, ", "))
 }
 
 // planError codes a failure of a throw-away instance. Code that cannot be loaded says all that there is to say.
@@ -254,14 +256,14 @@ func (m *Module) openError(entry string, err error) error {
 	if !errors.As(err, &r) {
 		return m.planError(ErrDescriptor, "opening operator "+entry+" of", err)
 	}
-	e := ErrOpen.Errorf("operator %q: %s", entry, r.Message)
-	switch {
+	switch port, column, _ := strings.Cut(r.Column, "."); {
 	case r.Param != "":
-		return e.At("params.%s", r.Param)
+		return ErrOpen.Errorf("parameter %s: %s", r.Param, r.Message).At("params.%s", r.Param)
 	case r.Column != "":
-		return e.At("column %s", r.Column)
+		return ErrOpen.Errorf("column %s of port %s: %s", column, port, r.Message).At("column %s", r.Column).
+			Do("change the column in the schema of its source, or the field in the operator")
 	}
-	return e
+	return ErrOpen.Errorf("%s", r.Message)
 }
 
 func faultCode(k vm.Kind) *errcode.Code {

@@ -64,20 +64,21 @@ func TestInspectRefuses(t *testing.T) {
 			ErrDescribe, "fuel exhausted in _initialize"},
 		{"not JSON", func(p *program, _ *abi.OpenRequest) { p.describe = []byte("no") }, ErrDescribe, "not the JSON"},
 		{"a function", func(p *program, _ *abi.OpenRequest) { p.entry.Kind = abi.EntryScalar }, ErrReserved, "a function entry (scalar)"},
-		{"unknown operator", func(_ *program, r *abi.OpenRequest) { r.Entry = "nope" }, ErrEntry, `no operator "nope"; it has ["op"]`},
-		{"unknown parameter", func(_ *program, r *abi.OpenRequest) { r.Params["minute"] = 1 }, ErrParam, `no parameter "minute"; it has ["minutes" "name"`},
+		{"unknown operator", func(_ *program, r *abi.OpenRequest) { r.Entry = "nope" }, ErrEntry, `no operator "nope"; it has op`},
+		{"unknown parameter", func(_ *program, r *abi.OpenRequest) { r.Params["minute"] = 1 }, ErrParam, `no parameter "minute"; did you mean "minutes"?; it has minutes, name`},
 		{"missing parameter", func(_ *program, r *abi.OpenRequest) { delete(r.Params, "name") }, ErrParam, `parameter "name" of operator "op" is missing`},
 		{"wrong parameter", func(_ *program, r *abi.OpenRequest) { r.Params["minutes"] = "5" }, ErrParam, `"minutes" of operator "op": 5 is not of type int`},
-		{"ports", func(_ *program, r *abi.OpenRequest) { r.Inputs = append(r.Inputs, r.Inputs[0]) }, ErrPorts, "has 1 input ports, the job gives it 2"},
-		{"port name", func(_ *program, r *abi.OpenRequest) { r.Inputs[0].Port = "left" }, ErrPorts, `is port "in", the job gives "left"`},
+		{"ports", func(_ *program, r *abi.OpenRequest) { r.Inputs = append(r.Inputs, r.Inputs[0]) }, ErrPorts, "it has 1 input ports, the job gives it 2"},
+		{"port name", func(_ *program, r *abi.OpenRequest) { r.Inputs[0].Port = "left" }, ErrPorts, "input 0 is port in, the job gives left"},
 		{"key", func(p *program, r *abi.OpenRequest) { p.entry.Inputs[0].Keyed, r.Inputs[0].Keyed = true, false }, ErrPorts, "needs a key"},
-		{"column", func(_ *program, r *abi.OpenRequest) { r.Inputs[0].Schema[0].Name = "m" }, ErrPorts, `reads column "n" (i64) of port "in"`},
+		{"column", func(_ *program, r *abi.OpenRequest) { r.Inputs[0].Schema[0].Name = "nn" }, ErrPorts,
+			`port "in" reads column "n" (i64), which its input does not have; did you mean "nn"?; the input has nn, k`},
 		{"refused parameter", func(p *program, _ *abi.OpenRequest) {
 			p.open = []byte(`{"error":{"message":"must be positive","param":"minutes"}}`)
-		}, ErrOpen, `operator "op": must be positive (at params.minutes)`},
+		}, ErrOpen, `: parameter minutes: must be positive (at params.minutes)`},
 		{"refused column", func(p *program, _ *abi.OpenRequest) {
 			p.open = []byte(`{"error":{"message":"must be i64","column":"in.n"}}`)
-		}, ErrOpen, `must be i64 (at column in.n)`},
+		}, ErrOpen, `: column n of port in: must be i64 (at column in.n); change the column`},
 		{"trap in open", func(p *program, _ *abi.OpenRequest) { p.openErr = &vm.Fault{Kind: vm.Trap, Detail: "unreachable"} }, ErrDescriptor, "trap: unreachable"},
 		{"state without key", func(_ *program, r *abi.OpenRequest) { r.Inputs[0].Keyed = false }, ErrDescriptor, `state "value" needs a keyed input`},
 		{"TTL", func(p *program, _ *abi.OpenRequest) { p.descriptor.States[0].TTLms = 5 }, ErrReserved, "state TTL is specified but not supported"},

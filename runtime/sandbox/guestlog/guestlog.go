@@ -22,6 +22,7 @@ type Log struct {
 
 	out    [2][]byte // an unfinished line of standard output and error
 	stderr []byte    // the first bytes that the call under way wrote to standard error, for a fault's message
+	stack  bool      // the call under way writes the stack of a Go program that dies to standard error
 }
 
 // stderrBytesMax is how much of what a dying guest prints is kept: a Go panic's message comes first.
@@ -79,7 +80,7 @@ func (g *Log) Write(fd int32, p []byte) {
 		}
 		taken := min(len(piece), room)
 		g.out[i] = append(g.out[i], piece[:taken]...)
-		g.Line(level, g.out[i])
+		g.printed(level, g.out[i])
 		g.out[i] = g.out[i][:0]
 		if p = p[taken:]; n == taken {
 			p = p[1:]
@@ -90,13 +91,22 @@ func (g *Log) Write(fd int32, p []byte) {
 // Flush logs unfinished lines at the end of a call.
 func (g *Log) Flush() {
 	g.stderr = g.stderr[:0]
-	if len(g.out[0])+len(g.out[1]) == 0 {
-		return
-	}
 	for i, level := range []slog.Level{slog.LevelInfo, slog.LevelWarn} {
 		if len(g.out[i]) > 0 {
-			g.Line(level, g.out[i])
+			g.printed(level, g.out[i])
 			g.out[i] = g.out[i][:0]
 		}
 	}
+	g.stack = false
+}
+
+// printed logs a line of standard output or error. Of a Go program that dies, only what it says before its stack is for everybody.
+func (g *Log) printed(level slog.Level, line []byte) {
+	if level == slog.LevelWarn {
+		g.stack = g.stack || bytes.HasPrefix(line, []byte("goroutine ")) || bytes.HasPrefix(line, []byte("runtime stack:"))
+		if g.stack || len(line) == 0 {
+			level = slog.LevelDebug
+		}
+	}
+	g.Line(level, line)
 }
