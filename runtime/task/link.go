@@ -1,6 +1,7 @@
 package task
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -194,9 +195,25 @@ func (l *link) noteRejected(cause error) {
 	}
 }
 
+// recordTextMax cuts the record that an error shows.
+const recordTextMax = 300
+
+// failed is the error with which a rejection ends the job: it shows the record.
 func (l *link) failed(r *operator.Rejection) error {
-	if errcode.Of(r.Cause) != nil {
-		return r.Cause
+	shown := ""
+	if r.Row != nil {
+		text := operator.AppendRowJSON(nil, r.Row, 0)
+		if len(text) > recordTextMax {
+			text = append(bytes.ToValidUTF8(text[:recordTextMax], nil), "..."...)
+		}
+		shown = ", of the record " + string(text)
+	}
+	hint := "mend the record, or set on_error of the operator to skip or dead_letter"
+	if e := errcode.Of(r.Cause); e != nil {
+		if e.Hint != "" {
+			hint = e.Hint + "; or " + hint
+		}
+		return &errcode.Error{Code: e.Code, Message: e.Message + shown, Place: e.Place, Hint: hint, Cause: e.Cause}
 	}
 	place := "operator " + l.node.Name
 	if r.Row != nil {
@@ -206,6 +223,5 @@ func (l *link) failed(r *operator.Rejection) error {
 	} else if r.Timer != nil {
 		place += fmt.Sprintf(", timer %s of key %s", r.Timer.Name, r.Timer.Key)
 	}
-	return ErrRejected.Errorf("a record was rejected").At("%s", place).Because(r.Cause).
-		Do("mend the record, or set on_error of the operator to skip or dead_letter")
+	return ErrRejected.Errorf("a record was rejected%s", shown).At("%s", place).Because(r.Cause).Do("%s", hint)
 }

@@ -518,7 +518,8 @@ func TestRejectionPolicies(t *testing.T) {
 	go func() { done <- r.task.Run(t.Context()) }()
 	r.send(0, batch(4))
 	err := <-done
-	if !errcode.Is(err, ErrRejected) || !errors.Is(err, errFailed) || !strings.Contains(err.Error(), "operator a, source src, split s1, position 17") {
+	if !errcode.Is(err, ErrRejected) || !errors.Is(err, errFailed) || !strings.Contains(err.Error(), "operator a, source src, split s1, position 17") ||
+		!strings.Contains(err.Error(), `a record was rejected, of the record {"at":4}`) {
 		t.Errorf("%v", err)
 	}
 
@@ -526,7 +527,7 @@ func TestRejectionPolicies(t *testing.T) {
 	r = newRig(t, []*tracer{{name: "a", on: reject(coded)}, {name: "b"}}, nil)
 	go func() { done <- r.task.Run(t.Context()) }()
 	r.send(0, batch(4))
-	if err := <-done; err != error(coded) {
+	if err := <-done; !errcode.Is(err, ErrPanic) || !strings.Contains(err.Error(), `coded already, of the record {"at":4}; mend the record, or set on_error`) {
 		t.Errorf("%v", err)
 	}
 
