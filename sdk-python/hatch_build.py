@@ -5,7 +5,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FILES = ["tidemill-python.wasm.gz", "tidemill-python.lock", "tidemill-python.modules"]
+LOCK = "tidemill-python.lock"
+FILES = "tidemill-python.*"
 PLACES = ["interpreter-image", "../runtime/sandbox/script/python"]
 
 
@@ -17,6 +18,6 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         target = "interpreter-image" if self.target_name == "sdist" else "tidemill/interpreter"
         for place in PLACES:
             folder = Path(self.root, place)
-            if all((folder / name).is_file() for name in FILES):
-                build_data["force_include"].update({str(folder / name): f"{target}/{name}" for name in FILES})
+            if (folder / LOCK).is_file():
+                build_data["force_include"].update({str(file): f"{target}/{file.name}" for file in folder.glob(FILES)})
                 return

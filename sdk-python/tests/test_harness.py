@@ -608,3 +608,37 @@ def test_floats_are_those_of_their_column() -> None:
     h = Harness(halve)
     h.send("in", 0.2, 1e308, math.inf, 1)
     assert h.rows("out", float) == [0.10000000149011612, math.inf, math.inf, 0.5]
+
+
+class Endless(tidemill.Operator):
+    """Calls itself."""
+
+    in_: In[int]
+
+    def on_in(self, value: int) -> None:
+        if value == 0:
+            raise KeyError("nobody")
+        self.on_in(value - 1)
+
+
+@pytest.mark.parametrize("depth", [0, 3, 50, 100_000])
+def test_a_traceback_has_the_lines_of_the_operator(depth: int) -> None:
+    h = Harness(Endless, on_error="skip")
+    h.send("in", depth)
+    (error,) = h.errors()
+    line = Endless.on_in.__code__.co_firstlineno
+    call = f'  File "{__file__}", line {line + 3}, in on_in\n    self.on_in(value - 1)\n'
+    head, _, traceback = error.message.partition("\nTraceback (most recent call last):\n")
+    if depth > 1000:
+        assert head.startswith("RecursionError: maximum recursion depth exceeded")
+        assert error.place.startswith(f"{__file__}:")
+        assert len(error.message) < 2000
+        return
+    assert head == "KeyError: 'nobody'"
+    assert error.place == f"{__file__}:{line + 2}"
+    last = f'  File "{__file__}", line {line + 2}, in on_in\n    raise KeyError("nobody")'
+    if depth <= 3:
+        assert traceback == call * depth + last
+    else:
+        repeated = call * 3 + "  [Previous line repeated {} more time{}]\n"
+        assert traceback == repeated.format(1, "") + "  ...\n" + repeated.format(12, "s") + last

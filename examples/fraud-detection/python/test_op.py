@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from op import Fraud
+
 import tidemill
 from tidemill import MINUTE, SECOND, Timestamp
 from tidemill.testing import Harness
-
-from op import Fraud
 
 TESTDATA = Path(__file__).parent.parent / "testdata"
 

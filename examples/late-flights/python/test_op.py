@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from op import Daily, Delays
+
 import tidemill
 from tidemill import DAY, HOUR, I32, Timestamp
 from tidemill.testing import Harness
-
-from op import Daily, Delays
 
 TESTDATA = Path(__file__).parent.parent / "testdata"
 

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from op import Count, Word, split
+
 import tidemill
 from tidemill.testing import Harness
-
-from op import Count, Word, split
 
 TESTDATA = Path(__file__).parent.parent / "testdata"
 

@@ -41,7 +41,7 @@ annotation                        column                       values
 Fields of an input row need columns of their names. Whole numbers widen to the field's type, those of up to 32 bits also to
 float; a column that may be null needs an Optional field.
 
-The ten rules
+# The ten rules
 
 1. Order. Rows of one key arrive in the order of their split; across keys, ports and splits there is none. Outputs of one
    port keep emission order; between ports there is none.

@@ -27,22 +27,32 @@ class ParamError(Exception):
         return f"parameter {self.param}: {self.message}"
 
 
+# Frames of a traceback that are shown: the outermost and the innermost, which is all but of an endless recursion.
+FIRST_FRAMES = 4
+LAST_FRAMES = 16
+
+
 def explain(error: BaseException) -> tuple[str, str]:
     """The message of an exception and its place, ``op.py:12``, the innermost line of the user's.
 
     The message of an ``Error`` is its text. That of another exception begins with its type and text, and its traceback
     follows, without the lines of this package. Both have at most 4,096 bytes; of a longer traceback the middle is left out.
     """
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_ours(f.filename)]
-    head = _head(error)
     if isinstance(error, SyntaxError) and error.filename and not _is_ours(error.filename):
         lines = list(traceback.TracebackException(type(error), error, None).format_exception_only())
-        return _cut(head + "\n" + "".join(lines[:-1]).rstrip("\n")), _cut(f"{error.filename}:{error.lineno}")
-    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    if isinstance(error, Error) or not frames:
-        return _cut(head), _cut(place)
-    lines = traceback.StackSummary.from_list(frames).format()
-    return _cut(head + "\nTraceback (most recent call last):\n" + "".join(lines).rstrip("\n")), _cut(place)
+        return _cut(_head(error) + "\n" + "".join(lines[:-1]).rstrip("\n")), _cut(f"{error.filename}:{error.lineno}")
+    frames = [f for f in traceback.walk_tb(error.__traceback__) if not _is_ours(f[0].f_code.co_filename)]
+    if not frames:
+        return _cut(_head(error)), ""
+    place = _cut(f"{frames[-1][0].f_code.co_filename}:{frames[-1][1]}")
+    if isinstance(error, Error):
+        return _cut(_head(error)), place
+    lines = ["Traceback (most recent call last):\n"]
+    if len(frames) > FIRST_FRAMES + LAST_FRAMES:
+        lines += [*traceback.StackSummary.extract(iter(frames[:FIRST_FRAMES])).format(), "  ...\n"]
+        frames = frames[-LAST_FRAMES:]
+    lines += traceback.StackSummary.extract(iter(frames)).format()
+    return _cut(_head(error) + "\n" + "".join(lines).rstrip("\n")), place
 
 
 def _head(error: BaseException) -> str:

@@ -19,11 +19,8 @@ NO_TIME = -(1 << 63)
 END_OF_TIME = (1 << 63) - 1
 """The watermark after the last record."""
 
-SECOND = 1_000_000
+SECOND, MINUTE, HOUR, DAY = 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000
 """Times and their lengths are counted in microseconds: ``t - t % MINUTE`` is the minute of t, ``t // DAY`` its date."""
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
 
 TRACE, DEBUG, INFO, WARN, ERROR = range(5)
 """Levels of the log."""

@@ -51,7 +51,7 @@ class ColumnType:
 
 
 class EventTimeMark:
-    """Marks the event time of a row in an annotation: see ``EventTime``."""
+    """Marks the event time of a row in an annotation."""
 
     __slots__ = ()
 
@@ -60,6 +60,7 @@ class EventTimeMark:
 
 
 EVENT_TIME = EventTimeMark()
+"""Marks a field as the event time of its row: ``Annotated[datetime, EVENT_TIME]``. ``EventTime`` is that of an int."""
 
 I8: TypeAlias = Annotated[int, ColumnType("i8")]
 I16: TypeAlias = Annotated[int, ColumnType("i16")]

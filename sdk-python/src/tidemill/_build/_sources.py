@@ -82,7 +82,7 @@ def collect(sources: Path) -> Archive:
         entry = sources.name
     elif sources.is_dir():
         files = {}
-        for path, file in _walk(sources, PurePosixPath(), False):
+        for path, file in _walk(sources, PurePosixPath(), (sources / "__init__.py").is_file()):
             name = str(path.relative_to(_VENDOR)) if path.parts[0] == _VENDOR else str(path)
             if name in files:
                 raise BuildError(f"{name} is there twice, in the folder and in {_VENDOR}", hint="leave one out")
