@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/tidemill/tidemill/abi"
 	"github.com/tidemill/tidemill/runtime/cmd/tidemill/view"
@@ -110,7 +111,7 @@ func (r *Report) Print(w io.Writer) {
 			fmt.Fprintf(w, "  %s\n", e.Doc)
 		}
 		for _, p := range e.Params {
-			fmt.Fprintf(w, "  param %s: %s%s%s\n", p.Name, p.Type, defaultOf(p), docOf(p.Doc))
+			fmt.Fprintf(w, "  param %s: %s%s%s\n", p.Name, strings.TrimSuffix(p.Type, "_ms"), defaultOf(p), docOf(p.Doc))
 		}
 		for _, in := range e.Inputs {
 			keyed := ""
@@ -127,10 +128,25 @@ func defaultOf(p abi.Param) string {
 	switch {
 	case p.Required:
 		return ", required"
-	case p.Default != nil:
-		return fmt.Sprintf(", default %v", p.Default)
+	case p.Default == nil:
+		return ""
 	}
-	return ""
+	if v, err := p.Convert(p.Default); err == nil && p.Type == abi.ParamDuration {
+		return ", default " + durationText(time.Duration(v.(int64))*time.Millisecond)
+	}
+	return fmt.Sprintf(", default %v", p.Default)
+}
+
+// durationText is a duration as a job.yaml has it: 30m in place of 30m0s.
+func durationText(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = text[:len(text)-2]
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = text[:len(text)-2]
+	}
+	return text
 }
 
 func docOf(doc string) string {
