@@ -54,7 +54,8 @@ type Source interface {
 	Bounded() bool
 	// Enumerator starts discovery; state is what Snapshot returned at the checkpoint that is restored, else nil.
 	Enumerator(ctx context.Context, state []byte) (Enumerator, error)
-	// Open opens a split at a position; the zero Position is its beginning.
+	// Open opens a split at a position; the zero Position is its beginning. The position after the split's last record may come
+	// without Done: the reader then has nothing to give.
 	Open(ctx context.Context, split Split, at record.Position) (Reader, error)
 }
 

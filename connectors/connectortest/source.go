@@ -204,6 +204,7 @@ func testRestore(t *testing.T, s Source) {
 				if len(whole.after) > 20 && n != 0 && n != len(whole.items) && random.IntN(len(whole.after)) > 20 {
 					continue
 				}
+				at.Done = false // a checkpoint may come between the last record and the reader's word that it was the last
 				rest := read(t, s.New(t), schema, split, throughJSON(t, at), random)
 				if !slices.Equal(rest.items, whole.items[n:]) {
 					t.Fatalf("seed %d: split %s from %+v gives %d records, want %d: %s", seed, split.ID, at, len(rest.items),

@@ -75,6 +75,9 @@ func (r *reader) start(at record.Position) error {
 	default:
 		r.base, r.offset, r.mode = r.spec.Start, r.spec.Start-1, aligning
 	}
+	// A checkpoint may have been taken after the split's last record and before the reader's word that it was the last: what
+	// begins there is the next split's.
+	r.ended = r.mode == decoding && r.spec.End > 0 && r.offset >= r.spec.End
 	return nil
 }
 
