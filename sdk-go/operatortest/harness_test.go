@@ -331,6 +331,7 @@ func TestParametersAreSet(t *testing.T) {
 		{given: map[string]any{"must": "1"}, err: "parameter must: it must be a int"},
 		{given: map[string]any{"must": 1.5}, err: "parameter must: it must be a int"},
 		{given: map[string]any{"must": 1, "on": 1}, err: "parameter on: it must be a bool"},
+		{given: map[string]any{"must": 1, "wait": "30s"}, err: "parameter wait: it must be a duration"},
 		{given: map[string]any{"must": -1}, err: "parameter must: it must not be negative"},
 	} {
 		h, err := operatortest.Open(t, "limits", operatortest.Config{Params: c.given})

@@ -14,6 +14,10 @@
 // prefetch, prefetch=none and prefetch=port name (ports and timers, separated by spaces) change that. A cell of more than 64 KiB
 // is never prefetched.
 //
+// A cell that is prefetched comes whole, with every frame that has an item of its key: prefetch a list or map whose handlers read
+// most of it, or which stays at a few dozen entries. With thousands of entries, of which a row reads one, a frame costs the
+// thousands; asked for, that row costs one call to the host, once for an entry and frame.
+//
 // What is read is valid until the handler returns; strings.Clone keeps a string for longer. What is written is copied. A loop over
 // a map that did not come with the frame takes its entries in blocks: it holds no more than their texts.
 package state

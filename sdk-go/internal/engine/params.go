@@ -4,6 +4,7 @@ import (
 	"errors"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -109,7 +110,7 @@ func (p *param) set(v any) error {
 			return nil
 		}
 	}
-	return errors.New("it must be a " + p.Type)
+	return errors.New("it must be a " + strings.TrimSuffix(p.Type, "_ms"))
 }
 
 // setParams sets the fields from the job's parameters.
