@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/abi"
+	"github.com/tidemill/tidemill/internal/errcode"
 	"github.com/tidemill/tidemill/runtime/cmd/tidemill/view"
 	"github.com/tidemill/tidemill/runtime/sandbox"
 	"github.com/tidemill/tidemill/runtime/sandbox/meter"
@@ -28,6 +29,7 @@ type Report struct {
 	Memory  string         `json:"memory"`
 	Meter   meter.Report   `json:"meter"`
 	Verdict string         `json:"verdict"`
+	Base    string         `json:"base,omitempty"` // the interpreter that the module is code for
 	Binding []EntryBinding `json:"bindings,omitempty"`
 }
 
@@ -53,30 +55,58 @@ func Of(file string, original []byte, loaded *modcache.Module) (*Report, error) 
 		File: file, Digest: m.Digest, Bytes: len(original), ABI: described.ABI, SDK: described.SDK, Entries: described.Entries,
 		Imports: importsOf(decoded), Memory: memoryOf(decoded), Meter: loaded.Report, Verdict: "keeps to the portable profile",
 	}
+	if loaded.Script != nil {
+		r.Base = loaded.Script.Base.String()
+	}
 	for i := range described.Entries {
 		r.Binding = append(r.Binding, bind(m, &described.Entries[i]))
 	}
 	return r, nil
 }
 
-// bind opens an entry with what it asks for.
+// bind opens an entry with what it asks for. The key is the job's to choose: each column that the entry asks for of a keyed port is
+// tried for it.
 func bind(m sandbox.Module, e *abi.Entry) EntryBinding {
 	b := EntryBinding{Entry: e.Name}
-	request := abi.OpenRequest{Entry: e.Name, Job: "inspect", Operator: e.Name, Parallelism: 1}
-	for _, in := range e.Inputs {
-		request.Inputs = append(request.Inputs, abi.OpenInput{Port: in.Name, Schema: in.Columns, Keyed: in.Keyed})
-		if in.Keyed && request.Key == nil && len(in.Columns) > 0 {
-			request.Key = in.Columns[:1] // some column must be the key; the job chooses which
+	for _, key := range plausibleKeys(e) {
+		request := abi.OpenRequest{Entry: e.Name, Job: "inspect", Operator: e.Name, Parallelism: 1, Key: key}
+		for _, in := range e.Inputs {
+			request.Inputs = append(request.Inputs, abi.OpenInput{Port: in.Name, Schema: in.Columns, Keyed: in.Keyed})
+		}
+		found, err := sandbox.Inspect(m, sandbox.Limits{}, request)
+		if err == nil {
+			b.Descriptor, b.Refusal = found.Descriptor, ""
+			return b
+		}
+		if b.Refusal == "" {
+			b.Refusal = "it does not open with defaults: " + err.Error()
+			if errcode.Is(err, sandbox.ErrOpen) {
+				b.Refusal = "what else it declares depends on the columns and the key that a job gives it, and `tidemill plan` shows it for one; " +
+					"with nothing but the columns above: " + errcode.Of(err).Message
+			}
 		}
 	}
-	found, err := sandbox.Inspect(m, sandbox.Limits{}, request)
-	if err != nil {
-		b.Refusal = err.Error()
-		return b
-	}
-	b.Descriptor = found.Descriptor
 	return b
 }
+
+// plausibleKeys are the columns of the first keyed port, each alone; without a keyed port the one key is none.
+func plausibleKeys(e *abi.Entry) [][]abi.Field {
+	var keys [][]abi.Field
+	for _, in := range e.Inputs {
+		for i := range in.Columns {
+			if in.Keyed && len(keys) < keysTried {
+				keys = append(keys, in.Columns[i:i+1])
+			}
+		}
+		if len(keys) > 0 {
+			return keys
+		}
+	}
+	return [][]abi.Field{nil}
+}
+
+// keysTried bounds the instances that are made for one entry.
+const keysTried = 16
 
 func importsOf(m *wasm.Module) []string {
 	list := []string{}
@@ -88,7 +118,7 @@ func importsOf(m *wasm.Module) []string {
 
 func memoryOf(m *wasm.Module) string {
 	if len(m.Memories) == 0 {
-		return "none"
+		return "that of the base"
 	}
 	limits := m.Memories[0]
 	text := view.Bytes(int64(limits.Min)<<16) + " at the start"
@@ -102,9 +132,14 @@ func memoryOf(m *wasm.Module) string {
 func (r *Report) Print(w io.Writer) {
 	fmt.Fprintf(w, "%s\n  digest   sha256:%s\n  size     %s\n  sdk      %s %s, %s, ABI %d\n  memory   %s\n  verdict  %s\n", r.File, r.Digest,
 		view.Bytes(int64(r.Bytes)), r.SDK.Name, r.SDK.Version, r.SDK.Language, r.ABI, r.Memory, r.Verdict)
+	if r.Base != "" {
+		fmt.Fprintf(w, "  base     %s, whose figures these are\n", r.Base)
+	}
 	fmt.Fprintf(w, "  meter    %d functions (%d charged at entry, %d counted for depth), %d loops; %s metered\n", r.Meter.Functions, r.Meter.Charged,
 		r.Meter.Counted, r.Meter.Loops, view.Bytes(int64(r.Meter.BytesOut)))
-	fmt.Fprintf(w, "  imports  %s\n", strings.Join(r.Imports, ", "))
+	if len(r.Imports) > 0 {
+		fmt.Fprintf(w, "  imports  %s\n", strings.Join(r.Imports, ", "))
+	}
 	for i, e := range r.Entries {
 		fmt.Fprintf(w, "\n%s %s\n", e.Kind, e.Name)
 		if e.Doc != "" {
@@ -169,7 +204,7 @@ func fieldText(fields []abi.Field) string {
 
 func (b *EntryBinding) print(w io.Writer) {
 	if b.Descriptor == nil {
-		fmt.Fprintf(w, "  it does not open with defaults: %s\n", b.Refusal)
+		fmt.Fprintf(w, "  %s\n", b.Refusal)
 		return
 	}
 	for _, o := range b.Descriptor.Outputs {
