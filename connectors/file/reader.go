@@ -46,6 +46,8 @@ type reader struct {
 	line     int64  // of base, 0 where unknown
 	records  int64  // delivered
 	skipped  []byte // the beginning of the record that is skipped
+	quoted   bool   // a quote of it is open
+	lines    int64  // line ends in it so far
 	ended    bool   // buf[:to] reaches the end of the split
 	done     bool
 }
@@ -142,7 +144,7 @@ func (r *reader) use(dst *record.Batch, max int, bad *[]connectors.BadRecord) {
 			r.mode, r.base = decoding, r.offset
 		}
 	case skipping:
-		if r.toLineEnd() || r.ended {
+		if r.toRecordEnd() || r.ended {
 			r.tooLong(bad)
 			r.mode, r.base = decoding, r.offset
 		}
@@ -174,6 +176,28 @@ func (r *reader) toLineEnd() bool {
 	return found
 }
 
+// toRecordEnd is toLineEnd for the record that is skipped, whose line ends within quotes do not end it.
+func (r *reader) toRecordEnd() bool {
+	for r.from < r.to {
+		before := r.from
+		found := r.toLineEnd()
+		r.countQuotes(r.buf[before:r.from])
+		if found {
+			r.lines++
+			if !r.quoted {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (r *reader) countQuotes(data []byte) {
+	if q := r.source.decoding.Quote; q != 0 && bytes.Count(data, []byte{q})%2 == 1 {
+		r.quoted = !r.quoted
+	}
+}
+
 // tooLong delivers the record that has been skipped as a bad one.
 func (r *reader) tooLong(bad *[]connectors.BadRecord) {
 	c := format.Chunk{Offset: r.base, Line: r.line}
@@ -182,7 +206,7 @@ func (r *reader) tooLong(bad *[]connectors.BadRecord) {
 	r.skipped = nil
 	r.records++
 	if r.line > 0 {
-		r.line++
+		r.line += r.lines
 	}
 }
 
@@ -229,7 +253,8 @@ func (r *reader) makeRoom() {
 		return
 	}
 	r.skipped = bytes.Clone(r.buf[:min(r.to, rawBytesMax)])
-	r.mode = skipping
+	r.mode, r.quoted, r.lines = skipping, false, int64(bytes.Count(r.buf[:r.to], []byte{'\n'}))
+	r.countQuotes(r.buf[:r.to])
 	r.offset += int64(r.to)
 	r.to = 0
 }

@@ -462,3 +462,31 @@ func TestBadRecordPlaces(t *testing.T) {
 		t.Errorf("raw: %q, %d bytes", bad[0].Raw, len(bad[1].Raw))
 	}
 }
+
+// What a record too long has within its quotes is no record of its own, however its bytes fall into buffers.
+func TestLongRecordsOfSeveralLines(t *testing.T) {
+	for n := 1000; n < 1300; n += 7 {
+		mem := vfs.NewMem()
+		long := "\"" + strings.Repeat("666,\"\"fabricated\"\"\n", n/10) + strings.Repeat("x", n) + "\n\""
+		put(t, mem, "/in.csv", "a,b\n1,x\n2,"+long+"\n3,\"y\nz\"\nfoo,w\n")
+		s := mustSource(t, connectors.Env{FS: mem, Dir: "/"},
+			"{path: in.csv, format: {type: csv, header: true, multiline: true}, schema: {a: i32}, record_bytes_max: 1KiB}")
+		e, _ := s.Enumerator(t.Context(), nil)
+		splits, _, _ := e.Discover(t.Context())
+		r, err := s.Open(t.Context(), splits[0], record.Position{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := record.NewBatch(s.schema, 4)
+		var bad []connectors.BadRecord
+		for err == nil {
+			err = r.Next(t.Context(), b, 100, &bad)
+		}
+		if err != io.EOF || b.Rows != 2 || len(bad) != 2 || b.Columns[0].Int(1) != 3 || !errcode.Is(bad[0].Reason, format.ErrTooLong) {
+			t.Fatalf("n %d: %d rows, %d bad, %v", n, b.Rows, len(bad), err)
+		}
+		if want := fmt.Sprintf("line %d,", 3+n/10+2+2); !strings.Contains(bad[1].Reason.Error(), want) {
+			t.Errorf("n %d: %v, want %s", n, bad[1].Reason, want)
+		}
+	}
+}

@@ -40,6 +40,8 @@ type Decoding struct {
 	Header bool
 	// Lines says that every record is a line, so that data can be cut at any line end.
 	Lines bool
+	// Quote is the character between two of which a line end does not end a record; 0 where Lines is set.
+	Quote byte
 	// New makes a decoder; header is the first line where Header is set.
 	New func(header []byte) (Decoder, error)
 }

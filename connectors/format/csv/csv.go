@@ -72,11 +72,15 @@ func configOf(v spec.Values) config {
 
 func decoding(v spec.Values, schema *record.Schema) (*format.Decoding, error) {
 	cfg := configOf(v)
-	return &format.Decoding{
+	d := &format.Decoding{
 		Header: cfg.header,
 		Lines:  !cfg.multiline,
 		New:    func(header []byte) (format.Decoder, error) { return newDecoder(cfg, schema, header) },
-	}, nil
+	}
+	if cfg.multiline {
+		d.Quote = '"'
+	}
+	return d, nil
 }
 
 func encoding(v spec.Values, schema *record.Schema) (format.Encoder, error) {
