@@ -43,7 +43,7 @@ from tidemill import (
 )
 from tidemill import _declare as declare
 from tidemill._operator import registered, snake
-from tidemill._types import TYPES, WIDTHS
+from tidemill._types import TYPES, WIDTHS, takes
 
 SPEC = Path(__file__).parents[2] / "abi" / "SPEC.md"
 
@@ -462,6 +462,16 @@ def test_the_types_are_those_of_the_contract() -> None:
         types.update(zip(names.split(", "), map(int, numbers.split(", ")), strict=True))
     assert types == TYPES
     assert set(WIDTHS) == set(TYPES.values())
+
+
+def test_columns_are_read_as_in_go() -> None:
+    source = (SPEC.parents[1] / "sdk-go" / "internal" / "row" / "read.go").read_text()
+    table = source.partition("var conversions =")[2].partition("\n}")[0]
+    names = {name.replace("_", "").lower(): number for name, number in TYPES.items()}
+    pairs = re.findall(r"\{abi\.(\w+), abi\.(\w+)\}", table)
+    assert len(pairs) > 20
+    reads = {(names[field.lower()], names[column.lower()]) for field, column in pairs}
+    assert reads == {(field, column) for field in TYPES.values() for column in TYPES.values() if takes(field, column)}
 
 
 def test_the_ten_rules_are_those_of_the_contract() -> None:
