@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/zeebo/xxh3"
 
@@ -81,8 +82,14 @@ func (f *Filter) passes(e *state.Entry) bool {
 // passes the filter. A node without state is an ErrUnknown.
 func ScanState(view View, m *Manifest, node string, filter Filter, emit func(state.Entry) error) error {
 	if nodes := m.StateNodes(); !slices.Contains(nodes, node) {
-		return ErrUnknown.Errorf("checkpoint %d has no state of operator %q", m.Checkpoint, node).
-			Do("operators with state in it: %q", nodes)
+		e := ErrUnknown.Errorf("checkpoint %d has no state of operator %q", m.Checkpoint, node)
+		switch {
+		case len(nodes) > 0:
+			return e.Do("operators with state in it: %s", strings.Join(nodes, ", "))
+		case m.Finished:
+			return e.Do("the job has finished, and no operator kept anything beyond its end")
+		}
+		return e.Do("no operator keeps anything in this checkpoint")
 	}
 	chain := m.Chain(node, [2]int{0, m.MaxParallelism})
 	live := liveness{last: map[xxh3.Uint128]uint64{}, cleared: map[xxh3.Uint128]uint64{}}

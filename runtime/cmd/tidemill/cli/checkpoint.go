@@ -48,7 +48,16 @@ func (a *app) store(name string, o jobOptions) (*dir.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dir.NewView(a.Files, j.Checkpoint.Store)
+	return a.storeOf(j.Name, j.Checkpoint.Store)
+}
+
+// storeOf opens the store of a job, which has none before it first ran.
+func (a *app) storeOf(name, folder string) (*dir.View, error) {
+	if _, err := a.Files.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+		return nil, errNotFound.Errorf("job %s has no checkpoint yet", name).At("%s", folder).
+			Do("run the job first: it writes one after checkpoint.interval, and at its end")
+	}
+	return dir.NewView(a.Files, folder)
 }
 
 // isFolder tells a store from a job.yaml.

@@ -73,12 +73,22 @@ type stateSummary struct {
 // stateListing is the result of ls.
 type stateListing struct {
 	Checkpoint uint64         `json:"checkpoint"`
+	Finished   bool           `json:"finished"` // it is the one at the end of the job
 	States     []stateSummary `json:"states"`
 }
 
 // Print implements printer.
 func (l *stateListing) Print(w io.Writer) {
-	fmt.Fprintf(w, "checkpoint %d\n", l.Checkpoint)
+	switch {
+	case len(l.States) > 0:
+		fmt.Fprintf(w, "checkpoint %d\n", l.Checkpoint)
+	case l.Finished:
+		fmt.Fprintf(w, "checkpoint %d: the job has finished, and no operator kept anything beyond its end\n", l.Checkpoint)
+		return
+	default:
+		fmt.Fprintf(w, "checkpoint %d: no operator keeps anything\n", l.Checkpoint)
+		return
+	}
 	rows := [][]string{{"operator", "name", "kind", "entries", "bytes", "columns"}}
 	for _, s := range l.States {
 		rows = append(rows, []string{s.Operator, s.Name, s.Kind, view.Count(s.Entries), view.Bytes(s.Bytes), s.Columns})
@@ -95,7 +105,7 @@ func (a *app) stateLs(name string, o stateOptions) error {
 	if err != nil {
 		return err
 	}
-	list := &stateListing{Checkpoint: m.Checkpoint, States: []stateSummary{}}
+	list := &stateListing{Checkpoint: m.Checkpoint, Finished: m.Finished, States: []stateSummary{}}
 	for _, node := range m.StateNodes() {
 		found := map[string]*stateSummary{}
 		err := checkpoint.ScanState(store, m, node, checkpoint.Filter{}, func(e state.Entry) error {
@@ -246,7 +256,7 @@ func (a *app) stateStore(name, node string, o jobOptions) (*dir.View, []record.F
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := dir.NewView(a.Files, made.Checkpoint.Store)
+	store, err := a.storeOf(made.Job, made.Checkpoint.Store)
 	if err != nil {
 		return nil, nil, err
 	}
