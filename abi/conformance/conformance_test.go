@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,7 @@ var modules = []struct {
 	limits         sandbox.Limits
 }{
 	{"go", "go.wasm", sandbox.Limits{MemoryBytesMax: abi.MemoryBytesMax, FuelBase: 20_000_000, FuelPerItem: 2_000_000}},
+	{"rust", "rust.wasm", sandbox.Limits{MemoryBytesMax: abi.MemoryBytesMax, FuelBase: 20_000_000, FuelPerItem: 2_000_000}},
 }
 
 // guests compiles the committed guests once for all tests.
@@ -64,29 +66,47 @@ func TestGuestsAreFresh(t *testing.T) {
 	}
 }
 
-// TestGuestsBindAlike compares what the guests declare: everything but the address of the fault cell and what is prefetched.
+// TestGuestsBindAlike compares what the guests declare with PROGRAM.md's ports and with one another: everything but the address of the
+// fault cell and the order of ports and states, which are known by name.
 func TestGuestsBindAlike(t *testing.T) {
 	var first *abi.Binding
 	for _, g := range allGuests(t) {
-		found, err := g.binding(asked{entry: rowsEntry})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b := *found
-		b.FaultCell = 0
-		for i, o := range b.Outputs {
-			p := program.Ports[i]
-			if o.Name != p.Name || len(o.Fields) != len(p.Fields) {
-				t.Errorf("%s: output %d is %s, want %s", g.Language, i, o.Name, p.Name)
+		for _, entry := range []string{rowsEntry, columnarEntry} {
+			if entry == columnarEntry && !g.columnar {
+				continue
+			}
+			found, err := g.binding(asked{entry: entry})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := *found
+			b.FaultCell = 0
+			b.Inputs, b.Outputs, b.States = slices.Clone(b.Inputs), slices.Clone(b.Outputs), slices.Clone(b.States)
+			for i := range b.Inputs {
+				b.Inputs[i].Columns = slices.Sorted(slices.Values(b.Inputs[i].Columns))
+			}
+			slices.SortFunc(b.Outputs, func(x, y abi.BoundOutput) int { return strings.Compare(x.Name, y.Name) })
+			slices.SortFunc(b.States, func(x, y abi.BoundState) int { return strings.Compare(x.Name, y.Name) })
+			for _, o := range b.Outputs {
+				if p := portOf(o.Name); fmt.Sprint(o.Fields) != fmt.Sprint(fieldTypes(p.Fields)) {
+					t.Errorf("%s %s: port %s has %v, want %v", g.Language, entry, o.Name, o.Fields, fieldTypes(p.Fields))
+				}
+			}
+			if first == nil {
+				first = &b
+			}
+			if !reflect.DeepEqual(&b, first) {
+				t.Errorf("%s %s binds\n%+v\nthe first guest\n%+v", g.Language, entry, b, *first)
 			}
 		}
-		if first == nil {
-			first = &b
-		}
-		if !reflect.DeepEqual(&b, first) {
-			t.Errorf("%s binds\n%+v\nthe first guest\n%+v", g.Language, b, *first)
-		}
 	}
+}
+
+func fieldTypes(fields []program.Field) (list []abi.FieldType) {
+	for _, f := range fields {
+		list = append(list, abi.FieldType{Name: f.Name, Type: abi.Type(typeOf(f.Type)), Nullable: f.Nullable})
+	}
+	return list
 }
 
 // checkPlan runs a case by a plan and, where it fails, shows a smaller case that fails too.

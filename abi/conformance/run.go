@@ -296,7 +296,7 @@ func (r *run) context(s *subtask, binding *abi.Binding, i, n int) *operator.Cont
 		Job: "conformance", Operator: "interpreter", Subtask: i, Parallelism: n, MaxParallelism: groups,
 		Inputs: inputs(), Key: keyFields, Outputs: outputs(binding), Params: r.params,
 		State: s.state, Watermark: r.watermark, Now: func() int64 { return r.now },
-		Emit: func(port int, b *record.Batch) { r.seen.emitted(port, b, i) },
+		Emit: func(port int, b *record.Batch) { r.seen.emitted(portOf(binding.Outputs[port].Name), b, i) },
 		Reject: func(x *operator.Rejection) error {
 			if r.seen.refused(x); r.plan.Stop {
 				return errStop
@@ -305,6 +305,16 @@ func (r *run) context(s *subtask, binding *abi.Binding, i, n int) *operator.Cont
 		},
 		Log: slog.New(logged{&r.seen}), Meter: s.meter,
 	}
+}
+
+// portOf finds an output port: a guest declares them in the order that it likes.
+func portOf(name string) *program.Port {
+	for i := range program.Ports {
+		if program.Ports[i].Name == name {
+			return &program.Ports[i]
+		}
+	}
+	panic("conformance: no port " + name)
 }
 
 // close ends the subtasks and takes their metrics.

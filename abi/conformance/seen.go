@@ -53,8 +53,7 @@ func newSeen(steps []program.Step) *Seen {
 }
 
 // emitted files the rows of a batch. Rows of callbacks are those of the first subtask.
-func (s *Seen) emitted(port int, b *record.Batch, subtask int) {
-	p := &program.Ports[port]
+func (s *Seen) emitted(p *program.Port, b *record.Batch, subtask int) {
 	for row := range b.Rows {
 		values := make([]program.Value, len(b.Columns))
 		for i := range b.Columns {
@@ -69,7 +68,7 @@ func (s *Seen) emitted(port int, b *record.Batch, subtask int) {
 		}
 		file := p.Name + " of " + key
 		s.Rows[file] = append(s.Rows[file], model.Line(p, values, b.EventTime[row], b.Pos[row]))
-		if port == program.PortDrawn {
+		if p == &program.Ports[program.PortDrawn] {
 			s.Drawn[key] = append(s.Drawn[key], values[2].Int)
 		}
 	}

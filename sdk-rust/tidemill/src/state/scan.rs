@@ -159,7 +159,11 @@ impl<'a, K: Row, V: Row> Iterator for Scan<'a, K, V> {
 impl<K: Row, V: Row> Drop for Scan<'_, K, V> {
     fn drop(&mut self) {
         let inner = self.map.inner();
+        self.pairs.clear(); // of a loop that was left early there are some
         inner.idle.push(std::mem::take(&mut self.pairs));
-        inner.idle_buffers.extend(self.blocks.take().map(|b| b.buffer));
+        if let Some(blocks) = self.blocks.take() {
+            inner.common.core.host.scan_next(blocks.handle, &mut []); // ends the scan: few may be open at once
+            inner.idle_buffers.push(blocks.buffer);
+        }
     }
 }

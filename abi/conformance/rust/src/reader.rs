@@ -1,0 +1,172 @@
+//! Takes programs apart, as PROGRAM.md says.
+
+use crate::{PairKey, Record};
+use tidemill::{Date, Timestamp};
+
+const NUMBERS: [i64; 16] = [
+    i64::MIN,
+    i64::MAX,
+    -(1 << 53) - 1,
+    (1 << 53) + 1,
+    -(1 << 32),
+    (1 << 32) - 1,
+    i32::MIN as i64,
+    i32::MAX as i64,
+    i32::MIN as i64 - 1,
+    1 << 31,
+    i16::MIN as i64,
+    i16::MAX as i64,
+    1 << 15,
+    i8::MIN as i64,
+    i8::MAX as i64,
+    128,
+];
+
+const GREATEST: f64 = f32::MAX as f64;
+const POWER_100: f64 = (1u128 << 100) as f64;
+const REALS: [f64; 16] = [
+    f64::NAN,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    -0.0,
+    f32::from_bits(1) as f64,
+    -(f32::from_bits(1) as f64),
+    f32::MIN_POSITIVE as f64,
+    GREATEST,
+    -GREATEST,
+    16_777_216.0,
+    0.5,
+    -1.5,
+    1024.25,
+    POWER_100,
+    -POWER_100,
+    1.0 / POWER_100,
+];
+
+const TIMES: [i64; 16] = [
+    i64::MIN,
+    i64::MIN + 1,
+    i64::MAX - 1,
+    i64::MAX,
+    -1,
+    -2,
+    -1_000_000,
+    240,
+    256,
+    300,
+    500,
+    1000,
+    1_000_000,
+    1 << 31,
+    (1 << 53) + 1,
+    253_402_300_800_000_000,
+];
+
+const SYMBOLS: [&str; 16] = ["a", "b", "c", "z", "A", "0", " ", "\0", "é", "ß", "中", "😀", "\n", "\"", "\x7f", "\u{e000}"];
+
+/// Past a program's end every byte is zero.
+pub struct Reader<'p> {
+    rest: &'p [u8],
+}
+
+impl<'p> Reader<'p> {
+    pub fn new(program: &'p [u8]) -> Reader<'p> {
+        Reader { rest: program }
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub fn byte(&mut self) -> u8 {
+        match self.rest.split_first() {
+            Some((b, rest)) => {
+                self.rest = rest;
+                *b
+            }
+            None => 0,
+        }
+    }
+
+    pub fn index(&mut self, n: u8) -> usize {
+        (self.byte() % n) as usize
+    }
+
+    pub fn number(&mut self) -> i64 {
+        match self.byte() {
+            b @ 240.. => NUMBERS[b as usize - 240],
+            b => b as i64 - 120,
+        }
+    }
+
+    pub fn real(&mut self) -> f64 {
+        match self.byte() {
+            b @ 240.. => REALS[b as usize - 240],
+            b => (b as f64 - 120.0) / 3.0,
+        }
+    }
+
+    pub fn time(&mut self) -> Timestamp {
+        match self.byte() {
+            b @ 240.. => Timestamp(TIMES[b as usize - 240]),
+            b => Timestamp(b as i64),
+        }
+    }
+
+    /// The byte before a text or octets: how many symbols there are, and how often all of them.
+    fn counted(&mut self) -> (u8, usize) {
+        let c = self.byte();
+        (c % 8, if c >= 248 { 64 } else { 1 })
+    }
+
+    fn symbols(&mut self, n: u8) -> String {
+        (0..n).map(|_| SYMBOLS[self.index(16)]).collect()
+    }
+
+    pub fn text(&mut self) -> String {
+        let (n, times) = self.counted();
+        self.symbols(n).repeat(times)
+    }
+
+    fn octets(&mut self) -> Vec<u8> {
+        let (n, times) = self.counted();
+        (0..n).map(|_| self.byte()).collect::<Vec<u8>>().repeat(times)
+    }
+
+    pub fn word(&mut self) -> String {
+        let n = self.byte() % 4;
+        self.symbols(n)
+    }
+
+    pub fn program(&mut self) -> &'p [u8] {
+        let n = self.byte() as usize;
+        let (program, rest) = self.rest.split_at(n.min(self.rest.len()));
+        self.rest = rest;
+        program
+    }
+
+    pub fn record(&mut self) -> Record {
+        let mask = u16::from_le_bytes([self.byte(), self.byte()]);
+        let has = |field: u32| mask >> field & 1 != 0;
+        Record {
+            flag: has(0) && self.byte() & 1 != 0,
+            tiny: has(1).then(|| self.number() as i8),
+            small: if has(2) { self.number() as i16 } else { 0 },
+            medium: has(3).then(|| self.number() as i32),
+            large: if has(4) { self.number() } else { 0 },
+            single: has(5).then(|| self.real() as f32),
+            double: if has(6) { self.real() } else { 0.0 },
+            day: has(7).then(|| Date(self.number() as i32)),
+            at: Timestamp(if has(8) { self.number() } else { 0 }),
+            zoned: has(9).then(|| Timestamp(self.number())),
+            text: has(10).then(|| self.text()),
+            bytes: if has(11) { self.octets() } else { Vec::new() },
+        }
+    }
+
+    pub fn pair(&mut self) -> PairKey {
+        let small = self.number() as i16;
+        let b = self.byte() as i64;
+        PairKey { small, flag: b & 1 != 0, day: Date((b as i32 >> 1 & 7) - 4), at: Timestamp((b >> 4) - 8), text: self.word() }
+    }
+}
