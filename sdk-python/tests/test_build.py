@@ -158,11 +158,11 @@ def test_a_folder(tmp_path: Path) -> None:
         ({"op.py": "import lib", "lib.py": "\n\n1 / 0"}, "lib.py:3: ZeroDivisionError: division by zero"),
         ({"op.py": "import sys; sys.exit(3)"}, "op.py:1: SystemExit: 3"),
         ({"op.py": "import os; os._exit(3)"}, "importing op.py ended Python with status 3"),
-        ({"op.py": "x = 1"}, "TypeError: the module has no operator: derive a class from tidemill.Operator"),
-        ({"op.py": OPERATOR + "\n\nsizes = tidemill.map(sizes)"}, "TypeError: operator sizes is registered twice"),
+        ({"op.py": "x = 1"}, "the module has no operator: derive a class from tidemill.Operator"),
+        ({"op.py": OPERATOR + "\n\nsizes = tidemill.map(sizes)"}, "op.py:7: operator sizes is registered twice"),
         (
             {"op.py": "import tidemill\n@tidemill.map\ndef f(row: list[int]) -> int: ..."},
-            "TypeError: operator f: list[int] is no row: it must be a dataclass or a type of column",
+            "op.py:2: operator f: list[int] is no row: it must be a dataclass or a type of column",
         ),
     ],
 )

@@ -87,6 +87,7 @@ with code 2 and the message ``the answer to one item is larger than frame_bytes 
 from __future__ import annotations
 
 import json
+import sys
 import types as _builtin_types
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -94,7 +95,7 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from tidemill import _parts as parts
 from tidemill._column import Column
-from tidemill._errors import ParamError
+from tidemill._errors import DeclarationError, ParamError
 from tidemill._operator import REQUIRED, Entry, Operator, Options, registered
 from tidemill._rows import InputRow, Layout, OwnColumn, PassedColumn, class_hints, column_layout_of, layout_of, plain_name
 from tidemill._types import TYPE_NAMES, TYPES, WIDTHS, Spec, column_of, takes
@@ -345,14 +346,14 @@ class _Timer(NamedTuple):
 
 
 def describe(language: str) -> dict[str, Any]:
-    """The description of all registered operators. Raises TypeError where one is declared wrongly."""
+    """The description of all registered operators. Raises DeclarationError where one is declared wrongly."""
     names = set()
     for entry in registered:
         if entry.name in names:
-            raise TypeError(f"operator {entry.name} is registered twice")
+            raise DeclarationError(f"operator {entry.name} is registered twice", _place(entry.target))
         names.add(entry.name)
     if not registered:
-        raise TypeError("the module has no operator: derive a class from tidemill.Operator or decorate a function")
+        raise DeclarationError("the module has no operator: derive a class from tidemill.Operator or decorate a function")
     return {
         "abi": ABI_VERSION,
         "sdk": {"name": "python", "version": SDK_VERSION, "language": language},
@@ -398,7 +399,7 @@ _OPTIONS: dict[Any, str] = {
 class Declaration:
     """An operator as its class or function declares it.
 
-    Raises TypeError where that is wrong, with the attribute and the reason.
+    Raises DeclarationError where that is wrong, with the attribute and the reason.
     """
 
     def __init__(self, entry: Entry) -> None:
@@ -418,7 +419,7 @@ class Declaration:
                 self._declare_function(entry.target)
             self._check_names()
         except TypeError as e:
-            raise TypeError(f"operator {entry.name}: {e}") from None
+            raise DeclarationError(f"operator {entry.name}: {e}", _place(entry.target)) from None
 
     def keyed(self) -> bool:
         """Whether the operator has anything that belongs to a key."""
@@ -720,6 +721,14 @@ def is_name(name: str) -> bool:
     if not name.isascii() or not 0 < len(name) <= 128 or name[0] in "-0123456789":
         return False
     return all(c.isalnum() or c in "_-" for c in name)
+
+
+def _place(target: Any) -> str:
+    """Where a class or function is defined, as far as the interpreter tells."""
+    file = getattr(sys.modules.get(target.__module__), "__file__", None) or ""
+    code = getattr(target, "__code__", None)
+    line = code.co_firstlineno if code else target.__dict__.get("__firstlineno__", 0)
+    return f"{file}:{line}" if file and line else file
 
 
 def _doc(target: Any) -> str:

@@ -15,6 +15,14 @@ class Error(Exception):
     """
 
 
+class DeclarationError(TypeError):
+    """An operator that is declared wrongly; no input could make it right."""
+
+    def __init__(self, message: str, place: str = "") -> None:
+        super().__init__(message)
+        self.place = place  # of its class or function, op.py:12
+
+
 class ParamError(Exception):
     """Refuses a parameter; for ``Operator.open``."""
 
@@ -35,9 +43,12 @@ LAST_FRAMES = 16
 def explain(error: BaseException) -> tuple[str, str]:
     """The message of an exception and its place, ``op.py:12``, the innermost line of the user's.
 
-    The message of an ``Error`` is its text. That of another exception begins with its type and text, and its traceback
-    follows, without the lines of this package. Both have at most 4,096 bytes; of a longer traceback the middle is left out.
+    The message of an ``Error`` or a wrong declaration is its text. That of another exception begins with its type and text,
+    and its traceback follows, without the lines of this package. Both have at most 4,096 bytes; of a longer traceback the
+    middle is left out.
     """
+    if isinstance(error, DeclarationError):
+        return _cut(_head(error)), _cut(error.place)
     if isinstance(error, SyntaxError) and error.filename and not _is_ours(error.filename):
         lines = list(traceback.TracebackException(type(error), error, None).format_exception_only())
         return _cut(_head(error) + "\n" + "".join(lines[:-1]).rstrip("\n")), _cut(f"{error.filename}:{error.lineno}")
@@ -60,7 +71,7 @@ def _head(error: BaseException) -> str:
         text = str(error)
     except Exception:
         text = "its text cannot be made"
-    if isinstance(error, (Error, ParamError)):
+    if isinstance(error, (Error, ParamError, DeclarationError)):
         return text or type(error).__name__
     if isinstance(error, SyntaxError):
         text = error.msg
