@@ -132,7 +132,7 @@ func (b *Board) Picture(status string, width int) string {
 	rows = append(rows, fmt.Sprintf("in %s  %s/s   out %s  %s/s   late %s   bad %s   restarts %d", Count(t.In), Short(t.InRate),
 		Count(t.Out), Short(t.OutRate), Count(t.Late), Count(t.Bad), b.last.Restarts))
 	rows = append(rows, b.checkpointRow(), "")
-	rows = append(rows, b.table()...)
+	rows = append(rows, b.table(width)...)
 	for i := range rows {
 		rows[i] = clip(rows[i], width)
 	}
@@ -154,8 +154,14 @@ func (b *Board) checkpointRow() string {
 	return row
 }
 
-// table has a row a node; its columns are as wide as their widest cell.
-func (b *Board) table() []string {
+// givenUp are the columns of the table that a narrow terminal does without, the least one first.
+var givenUp = []int{7, 8, 6, 4, 0}
+
+// notesWidth is the room for notes for which other columns are given up; longer notes are cut.
+const notesWidth = 24
+
+// table has a row a node; its columns are as wide as their widest cell, and as many as there is room for.
+func (b *Board) table(width int) []string {
 	rows := [][]string{{"", "", "in/s", "out/s", "records", "watermark", "lag", "fuel/record", "state", ""}}
 	for _, n := range b.last.Nodes {
 		rows = append(rows, b.nodeRow(&n))
@@ -164,6 +170,15 @@ func (b *Board) table() []string {
 	for _, r := range rows {
 		for i, cell := range r {
 			widths[i] = max(widths[i], len(cell))
+		}
+	}
+	for _, i := range givenUp {
+		if taken(widths) <= width {
+			break
+		}
+		widths[i] = 0
+		for _, r := range rows {
+			r[i] = ""
 		}
 	}
 	lines := make([]string, len(rows))
@@ -183,6 +198,18 @@ func (b *Board) table() []string {
 		lines[k] = strings.TrimRight(line.String(), " ")
 	}
 	return lines
+}
+
+// taken is the room that a table needs.
+func taken(widths []int) int {
+	last := len(widths) - 1
+	sum := min(widths[last], notesWidth)
+	for _, w := range widths[:last] {
+		if w > 0 {
+			sum += w + 2
+		}
+	}
+	return sum
 }
 
 func (b *Board) nodeRow(n *telemetry.NodeSnapshot) []string {

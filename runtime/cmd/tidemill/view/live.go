@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -20,6 +21,7 @@ const redraw = 100 * time.Millisecond
 type Live struct {
 	program *tea.Program
 	closed  chan struct{}
+	width   *atomic.Int64 // of the terminal, in columns
 
 	mu   sync.Mutex
 	rest string // of a log line that has not ended
@@ -27,8 +29,10 @@ type Live struct {
 
 // NewLive starts a view on a terminal.
 func NewLive(out io.Writer, c clock.Clock, snapshot func() *telemetry.Snapshot) *Live {
-	m := &model{clock: c, snapshot: snapshot, board: NewBoard(c.Now()), status: "running", width: 120}
+	m := &model{clock: c, snapshot: snapshot, board: NewBoard(c.Now()), status: "running"}
+	m.width.Store(120)
 	l := &Live{
+		width: &m.width,
 		// Keys and signals stay with the process: Ctrl-C stops the job in order.
 		program: tea.NewProgram(m, tea.WithOutput(out), tea.WithInput(nil), tea.WithoutSignalHandler(), tea.WithoutCatchPanics()),
 		closed:  make(chan struct{}),
@@ -43,8 +47,32 @@ func NewLive(out io.Writer, c clock.Clock, snapshot func() *telemetry.Snapshot) 
 // Event implements View.
 func (l *Live) Event(e engine.Event) {
 	if text := Text(e); text != "" {
-		l.program.Println(text)
+		l.above(text)
 	}
+}
+
+// above prints lines above the picture, in pieces that do not fill a line of the terminal: what is left of the picture after them
+// on their lines is cleared.
+func (l *Live) above(text string) {
+	var pieces []string
+	for line := range strings.SplitSeq(text, "\n") {
+		pieces = append(pieces, wrap(line, int(l.width.Load())-1)...)
+	}
+	l.program.Println(strings.Join(pieces, "\n"))
+}
+
+// wrap cuts a line into pieces of at most width characters.
+func wrap(line string, width int) []string {
+	var pieces []string
+	from, n := 0, 0
+	for i := range line {
+		if n == max(width, 1) {
+			pieces = append(pieces, line[from:i])
+			from, n = i, 0
+		}
+		n++
+	}
+	return append(pieces, line[from:])
 }
 
 // Write implements View.
@@ -53,7 +81,7 @@ func (l *Live) Write(p []byte) (int, error) {
 	defer l.mu.Unlock()
 	l.rest += string(p)
 	if end := strings.LastIndexByte(l.rest, '\n'); end >= 0 {
-		l.program.Println(l.rest[:end])
+		l.above(l.rest[:end])
 		l.rest = l.rest[end+1:]
 	}
 	return len(p), nil
@@ -80,7 +108,8 @@ type model struct {
 	snapshot func() *telemetry.Snapshot
 	board    *Board
 	status   string
-	width    int
+	width    atomic.Int64
+	sized    bool // the terminal has said how wide it is
 }
 
 func (m *model) wait() tea.Cmd {
@@ -97,7 +126,11 @@ func (m *model) Init() tea.Cmd { return m.wait() }
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
-		m.width = msg.Width
+		before, known := m.width.Swap(int64(msg.Width)), m.sized
+		m.sized = true
+		if known && int64(msg.Width) < before {
+			return m, tea.ClearScreen // the terminal has broken the lines of the last picture
+		}
 	case stopping:
 		m.status = "stopping (again to end at once)"
 	case tick:
@@ -112,4 +145,4 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 }
 
 // View implements tea.Model.
-func (m *model) View() string { return m.board.Picture(m.status, m.width) }
+func (m *model) View() string { return m.board.Picture(m.status, int(m.width.Load())) }

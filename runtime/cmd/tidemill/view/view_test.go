@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	tea "github.com/charmbracelet/bubbletea"
+
 	"github.com/tidemill/tidemill/connectors"
 	"github.com/tidemill/tidemill/internal/clock"
 	"github.com/tidemill/tidemill/runtime/checkpoint"
@@ -97,6 +99,16 @@ sink      daily     200             500  2013-01-01 09:56:40  3m23s
 			t.Errorf("a line of %d columns in a terminal of 40", len(line))
 		}
 	}
+	for width, want := range map[int]string{
+		110: "operator  delays     2k      0    5,000  2013-01-01 09:53:20  6m43s  2.0 MiB  8 timers, 6 late",
+		80:  "operator  delays     2k      0  2013-01-01 09:53:20  8 timers, 6 late",
+		64:  "delays     2k      0  2013-01-01 09:53:20  8 timers, 6 late",
+		48:  "delays     2k      0  2013-01-01 09:53:20  8 tim",
+	} {
+		if got := strings.Split(b.Picture("running", width), "\n")[6]; got != want {
+			t.Errorf("%d columns:\n%s\nwant\n%s", width, got, want)
+		}
+	}
 	b.Update(start.Add(5*time.Second), snapshot(100)) // another process counts anew
 	if got := b.Totals().InRate; got != 50 {
 		t.Errorf("rate after a restart %v, want 50", got)
@@ -173,10 +185,25 @@ func TestLines(t *testing.T) {
 	silent.Close()
 }
 
+func TestWrap(t *testing.T) {
+	for _, c := range []struct {
+		line  string
+		width int
+		want  string
+	}{
+		{"", 3, ""}, {"abc", 3, "abc"}, {"abcd", 3, "abc|d"}, {"äöüßé", 2, "äö|üß|é"}, {"ab", 0, "a|b"},
+	} {
+		if got := strings.Join(wrap(c.line, c.width), "|"); got != c.want {
+			t.Errorf("%q in %d: %q, want %q", c.line, c.width, got, c.want)
+		}
+	}
+}
+
 func TestLive(t *testing.T) {
 	var out buffer
 	c := clock.NewManual(time.Unix(1357034400, 0))
 	l := NewLive(&out, c, func() *telemetry.Snapshot { return snapshot(1000) })
+	l.program.Send(tea.WindowSizeMsg{Width: 120, Height: 40})
 	waitFor(t, "a picture", func() bool {
 		c.Advance(redraw)
 		return strings.Contains(out.String(), "operator  delays")
@@ -185,6 +212,13 @@ func TestLive(t *testing.T) {
 	fmt.Fprint(l, "half a ")
 	fmt.Fprint(l, "line\n")
 	waitFor(t, "the log above the picture", func() bool { return strings.Contains(out.String(), "half a line") })
+	fmt.Fprintln(l, strings.Repeat("x", 119)+"y") // as wide as the terminal
+	waitFor(t, "a line in two pieces", func() bool { return strings.Contains(out.String(), strings.Repeat("x", 119)+"\x1b[K\r\ny\x1b[K") })
+	if strings.Contains(out.String(), "\x1b[2J") {
+		t.Error("the screen was cleared at the start")
+	}
+	l.program.Send(tea.WindowSizeMsg{Width: 60, Height: 40})
+	waitFor(t, "a clear screen", func() bool { return strings.Contains(out.String(), "\x1b[2J") })
 	l.Stopping()
 	waitFor(t, "the status", func() bool {
 		c.Advance(redraw)
