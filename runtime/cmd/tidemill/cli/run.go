@@ -120,6 +120,13 @@ func (a *app) run(file string, o runOptions) (err error) {
 	for _, w := range made.Warnings {
 		p.log.Warn(w)
 	}
+	if !a.json {
+		for _, n := range made.Nodes {
+			if n.Operator != nil {
+				fmt.Fprintf(shown, "operator %s: %s, sha256:%.12s\n", n.Name, n.Operator.Module.Path, n.Operator.Module.Digest)
+			}
+		}
+	}
 	servers, err := a.serve(counters, o)
 	if err != nil {
 		return err

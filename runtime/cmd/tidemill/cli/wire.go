@@ -105,10 +105,15 @@ func (a *app) jobAt(file string, o jobOptions, paths map[string]string) (*job.Jo
 	return j, nil
 }
 
-// plan makes the plan of a job.
+// plan makes the plan of a job, with warnings of modules that are older than their sources.
 func (p *parts) plan(j *job.Job) (*plan.Plan, error) {
 	guests := &plan.Guests{Files: p.app.Files, Cache: p.cache}
-	return plan.Make(p.app.ctx, j, guests, connectors.Env{Clock: p.app.Clock, FS: p.app.Files, Log: p.log, Stdout: p.stdout})
+	made, err := plan.Make(p.app.ctx, j, guests, connectors.Env{Clock: p.app.Clock, FS: p.app.Files, Log: p.log, Stdout: p.stdout})
+	if err != nil {
+		return nil, err
+	}
+	made.Warnings = append(made.Warnings, stale(p.app.Files, made)...)
+	return made, nil
 }
 
 // engine runs plans in this process.
