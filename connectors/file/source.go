@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"sort"
 	"unicode/utf8"
 
@@ -161,8 +162,29 @@ func (s *source) Enumerator(_ context.Context, state []byte) (connectors.Enumera
 			e.seen[f] = true
 		}
 		e.restored = true
+		s.warnOfOthers(st.Files)
 	}
 	return e, nil
+}
+
+// warnOfOthers says which files of a checkpoint path does not match any more: it was changed, and their records stay part of the
+// job beside those of other files, or in place of them.
+func (s *source) warnOfOthers(files []string) {
+	others := slices.DeleteFunc(files, func(file string) bool {
+		return slices.ContainsFunc(s.patterns, func(p string) bool {
+			ok, _ := filepath.Match(absolute(s.env, p), absolute(s.env, file)) // the pattern was checked with the options
+			return ok
+		})
+	})
+	if len(others) == 0 {
+		return
+	}
+	then := "other files are not read"
+	if s.tail {
+		then = "files that match now are read as well"
+	}
+	s.env.Log.Warn("path does not match files of the checkpoint: the job goes on with them, and "+then+
+		"; to begin anew with path as it is now, run with --fresh", "source", s.env.Name, "files", len(others), "first", others[0], "place", s.place)
 }
 
 type enumerator struct {

@@ -1,10 +1,12 @@
 package file
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -487,6 +489,31 @@ func TestLongRecordsOfSeveralLines(t *testing.T) {
 		}
 		if want := fmt.Sprintf("line %d,", 3+n/10+2+2); !strings.Contains(bad[1].Reason.Error(), want) {
 			t.Errorf("n %d: %v, want %s", n, bad[1].Reason, want)
+		}
+	}
+}
+
+// A path that was changed under a checkpoint is told of; a file that is gone is not a changed path.
+func TestRestoredWithAnotherPath(t *testing.T) {
+	for _, c := range []struct {
+		path, tail, want string
+	}{
+		{"[b.log, 'a*.log']", "true", ""},
+		{"/data/*.log", "false", ""},
+		{"a*.log", "true", "files that match now are read as well; to begin anew with path as it is now, run with --fresh\" source=in files=1 first=b.log"},
+		{"b.log", "false", "the job goes on with them, and other files are not read; to begin anew with path as it is now, run with --fresh\" source=in files=2 first=a1.log"},
+	} {
+		mem := vfs.NewMem()
+		put(t, mem, "/data/a1.log", "1")
+		put(t, mem, "/data/b.log", "2")
+		var log bytes.Buffer
+		env := connectors.Env{FS: mem, Dir: "/data", Name: "in", Log: slog.New(slog.NewTextHandler(&log, nil))}
+		s := mustSource(t, env, fmt.Sprintf("{path: %s, format: raw, tail: %s}", c.path, c.tail))
+		if _, err := s.Enumerator(t.Context(), []byte(`{"files":["a1.log","a2.log","b.log"]}`)); err != nil {
+			t.Fatal(err)
+		}
+		if got := log.String(); (got != "") != (c.want != "") || !strings.Contains(got, c.want) {
+			t.Errorf("path %s, tail %s: %q, want %q", c.path, c.tail, got, c.want)
 		}
 	}
 }
