@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/tidemill/tidemill/internal/errcode"
 	"github.com/tidemill/tidemill/runtime/checkpoint/segment"
@@ -15,6 +16,7 @@ type Identity struct {
 	Job            string
 	PlanDigest     string
 	MaxParallelism int
+	Nodes          []string // names of all sources, operators and sinks, in the order of the plan: to say what changed
 }
 
 // Recovery is what a start found in a store.
@@ -226,13 +228,35 @@ func (want Identity) accepts(m *Manifest, place string) error {
 	case m.Job != want.Job:
 		return refuse("job", m.Job, want.Job, "give each job a checkpoint.store of its own")
 	case m.PlanDigest != want.PlanDigest:
-		return refuse("plan", short(m.PlanDigest), short(want.PlanDigest),
-			"nodes, ports, keys or schemas changed: restore the old job.yaml, or start anew with --fresh and an empty output")
+		return refuse("plan", short(m.PlanDigest), short(want.PlanDigest)+": "+want.changed(m),
+			"restore the old job.yaml, or start anew with --fresh and an empty output")
 	case m.MaxParallelism != want.MaxParallelism:
 		return ErrOtherJob.Errorf("checkpoint %d has max parallelism %d, the job has %d", m.Checkpoint, m.MaxParallelism,
 			want.MaxParallelism).At("%s", place).Do("max parallelism is fixed for a job's life: set it back to %d", m.MaxParallelism)
 	}
 	return nil
+}
+
+// changed says in what the plan is not that of a checkpoint, as far as the checkpoint knows: its nodes, by their watermarks.
+func (want Identity) changed(m *Manifest) string {
+	var had, changes []string
+	for _, w := range m.Watermarks {
+		had = append(had, w.Node)
+	}
+	for _, node := range slices.Compact(had) { // watermarks are sorted by node
+		if !slices.Contains(want.Nodes, node) {
+			changes = append(changes, node+" is gone")
+		}
+	}
+	for _, node := range want.Nodes {
+		if !slices.Contains(had, node) {
+			changes = append(changes, node+" is new")
+		}
+	}
+	if len(changes) == 0 {
+		return "a port, key, column or operator of its nodes changed"
+	}
+	return strings.Join(changes, ", ")
 }
 
 func short(digest string) string { return digest[:min(12, len(digest))] }

@@ -59,7 +59,11 @@ func (a *attempt) recover(ctx context.Context, fresh bool) (err error) {
 
 func (a *attempt) identity() checkpoint.Identity {
 	p := a.job.plan
-	return checkpoint.Identity{Job: p.Job, PlanDigest: p.Digest, MaxParallelism: p.MaxParallelism}
+	id := checkpoint.Identity{Job: p.Job, PlanDigest: p.Digest, MaxParallelism: p.MaxParallelism}
+	for _, n := range p.Nodes {
+		id.Nodes = append(id.Nodes, n.Name)
+	}
+	return id
 }
 
 // finished says that the restored checkpoint is the end of the job.
