@@ -120,7 +120,7 @@ func checkFirst(t *testing.T, o *Operator) {
 	if want := (State{"memory", 0, 64 << 30}); o.State != want {
 		t.Errorf("state: %+v, want %+v", o.State, want)
 	}
-	if want := (Limits{64 << 20, 100_000_000, 5_000_000, 60, false}); o.Limits != want {
+	if want := (Limits{0, 100_000_000, 5_000_000, 60, false}); o.Limits != want {
 		t.Errorf("limits: %+v, want %+v", o.Limits, want)
 	}
 }

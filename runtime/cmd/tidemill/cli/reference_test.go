@@ -230,7 +230,7 @@ input is wrong, 3 the environment is at fault.
 // yamlFiles lists the job.yaml of every example, and the project that `tidemill new` begins.
 func jobFiles(t *testing.T) []string {
 	t.Helper()
-	files := []string{root + "runtime/build/starter/job.yaml.tmpl"}
+	files := []string{root + "runtime/build/starter/job/job.yaml.tmpl"}
 	err := filepath.WalkDir(root+"examples", func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Name() == "job.yaml" {
 			files = append(files, path)
