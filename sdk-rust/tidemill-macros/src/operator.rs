@@ -37,7 +37,8 @@ fn param(field: &Field) -> Parsed<TokenStream> {
         match (option.name.as_str(), &option.value) {
             ("name", _) => name = option.text()?,
             ("default", Some(value)) => {
-                default = code("{ let value: __0 = __1; ::std::option::Option::Some(value) }", &[field.typ.clone(), value.clone()]);
+                default =
+                    code("{ let value: __0 = __1; ::std::option::Option::Some(value) }", &[field.typ.clone(), value.clone()]);
             }
             _ => return Err(Problem::new(option.span, "options of a parameter are name = \"...\" and default = value")),
         }
@@ -101,7 +102,13 @@ pub fn operator(arguments: TokenStream, item: TokenStream) -> Parsed<TokenStream
 }
 
 /// A function of a row: a map, a filter, or with an output as its second parameter a flat map.
-fn function(arguments: TokenStream, attributes: &[Attribute], visibility: TokenStream, mut r: Reader, item: TokenStream) -> Parsed<TokenStream> {
+fn function(
+    arguments: TokenStream,
+    attributes: &[Attribute],
+    visibility: TokenStream,
+    mut r: Reader,
+    item: TokenStream,
+) -> Parsed<TokenStream> {
     let name = r.ident("a name")?;
     let names = Names::of(arguments, attributes, name.to_string())?;
     let parameters = r.group(Delimiter::Parenthesis, "the parameters of a function without generics")?;
@@ -118,7 +125,10 @@ fn function(arguments: TokenStream, attributes: &[Attribute], visibility: TokenS
     let called = [tokens(&name), row];
     let (to, body) = if !list.is_empty() {
         let out = Parameter::read(&mut list)?;
-        (code("<__0 as ::tidemill::__::OutOf>::Row", &[out.typ]), code("::tidemill::Outcome::outcome(__0(__1, &self.out))", &called))
+        (
+            code("<__0 as ::tidemill::__::OutOf>::Row", &[with_static(out.typ)]),
+            code("::tidemill::Outcome::outcome(__0(__1, &self.out))", &called),
+        )
     } else if returned.to_string() == "bool" {
         let body = code("if __0(__1) { self.out.emit(::tidemill::FromInput); } ::std::result::Result::Ok(())", &called);
         (code("::tidemill::FromInput", &[]), body)
@@ -241,7 +251,8 @@ fn methods(arguments: TokenStream, attributes: Vec<Attribute>, mut r: Reader) ->
         }
     };
     let typ: TokenStream = typ.into_iter().collect();
-    let last = typ.clone().into_iter().filter_map(|t| if let TokenTree::Ident(i) = t { Some(i.to_string()) } else { None }).last();
+    let last =
+        typ.clone().into_iter().filter_map(|t| if let TokenTree::Ident(i) = t { Some(i.to_string()) } else { None }).last();
     let names = Names::of(arguments, &attributes, snake(&last.unwrap_or_default()))?;
     let (items, methods) = read_methods(body.stream())?;
     let mut block = Group::new(Delimiter::Brace, items);

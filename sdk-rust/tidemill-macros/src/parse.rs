@@ -393,7 +393,8 @@ pub fn snake(name: &str) -> String {
     let mut out = String::new();
     let chars: Vec<char> = name.chars().collect();
     for (i, c) in chars.iter().enumerate() {
-        let begins = i > 0 && c.is_uppercase() && (!chars[i - 1].is_uppercase() || chars.get(i + 1).is_some_and(|n| n.is_lowercase()));
+        let begins =
+            i > 0 && c.is_uppercase() && (!chars[i - 1].is_uppercase() || chars.get(i + 1).is_some_and(|n| n.is_lowercase()));
         if begins && !out.ends_with('_') {
             out.push('_');
         }

@@ -2,6 +2,7 @@
 
 use crate::parse::{code, tokens, Choice, Field, Parsed, Problem, Struct};
 use proc_macro::TokenStream;
+use std::slice::from_ref;
 
 const RULES: &str = "options of a field are name, event_time, tz, from, all and flatten";
 
@@ -25,7 +26,7 @@ fn options(field: &Field) -> Parsed<(String, bool)> {
 fn generics(s: &Struct) -> (TokenStream, TokenStream, TokenStream) {
     match &s.lifetime {
         Some(lifetime) => {
-            let generics = code("<__0>", &[lifetime.clone()]);
+            let generics = code("<__0>", from_ref(lifetime));
             (generics.clone(), code("__0 __1", &[tokens(&s.name), generics]), code("__0<'__v>", &[tokens(&s.name)]))
         }
         None => (TokenStream::new(), tokens(&s.name), tokens(&s.name)),
@@ -53,7 +54,8 @@ pub fn derive_row(input: TokenStream) -> Parsed<TokenStream> {
     let mut bodies: [TokenStream; METHODS.len()] = Default::default();
     for field in &s.fields {
         let (calls, flatten) = options(field)?;
-        let of = code(if flatten { "<__0 as ::tidemill::__::Row>" } else { "<__0 as ::tidemill::__::Cell>" }, &[field.typ.clone()]);
+        let of =
+            code(if flatten { "<__0 as ::tidemill::__::Row>" } else { "<__0 as ::tidemill::__::Cell>" }, from_ref(&field.typ));
         let arguments = [tokens(&field.name), of, code("(__0)", &[len.clone()]), field.typ.clone()];
         for (body, texts) in bodies.iter_mut().zip(METHODS) {
             body.extend(code(texts[usize::from(flatten)], &arguments));
@@ -98,8 +100,23 @@ pub fn derive_row(input: TokenStream) -> Parsed<TokenStream> {
             }
         }",
         &[
-            generics, whole, view, len, width, ordered, fields, tokens(&s.name), read, write, copy, keep, text_bytes, compare, hash,
-            data, from_data,
+            generics,
+            whole,
+            view,
+            len,
+            width,
+            ordered,
+            fields,
+            tokens(&s.name),
+            read,
+            write,
+            copy,
+            keep,
+            text_bytes,
+            compare,
+            hash,
+            data,
+            from_data,
         ],
     ))
 }

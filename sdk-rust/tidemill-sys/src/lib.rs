@@ -5,6 +5,7 @@
 
 extern crate alloc;
 
+#[rustfmt::skip]
 #[allow(missing_docs)] // most constants are explained by the comment of their group
 pub mod abi;
 #[cfg(target_arch = "wasm32")]

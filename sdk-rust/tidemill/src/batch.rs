@@ -2,8 +2,8 @@
 
 use crate::answer::{Answer, Number};
 use crate::cell::{FromInput, FromKey, Pass};
-use crate::host::Core;
 use crate::frame::{ColumnView, Frame};
+use crate::host::Core;
 use crate::output::{Port, ROW_BYTES};
 use crate::part::{Declaration, Declare, Input, OpenProblem, Output, Part, PartRef};
 use crate::row::{self, Field, Reading, Source};
@@ -470,8 +470,13 @@ impl<C: Columns> Input for BatchIn<C> {
     }
 
     fn bind(&mut self, input: &abi::OpenInput) -> Result<abi::BindInput, OpenProblem> {
-        self.reading = Reading::bind_exactly(&self.fields, &input.schema, "a Nulls").map_err(|p| OpenProblem::column(&input.port, p))?;
-        Ok(abi::BindInput { columns: self.reading.names.clone(), event_time: self.reading.event_time, ..abi::BindInput::default() })
+        self.reading =
+            Reading::bind_exactly(&self.fields, &input.schema, "a Nulls").map_err(|p| OpenProblem::column(&input.port, p))?;
+        Ok(abi::BindInput {
+            columns: self.reading.names.clone(),
+            event_time: self.reading.event_time,
+            ..abi::BindInput::default()
+        })
     }
 }
 

@@ -17,6 +17,7 @@ impl Buffer {
     }
 
     /// Memory for so many bytes, or `None` where there is none.
+    #[cfg(target_arch = "wasm32")]
     pub fn with_capacity(capacity: usize) -> Option<Buffer> {
         let mut b = Buffer::new();
         b.grow(capacity).then_some(b)

@@ -22,6 +22,9 @@ pub enum Level {
     Error,
 }
 
+/// The step of splitmix64: 2^64 by the golden ratio.
+const GAMMA: u64 = 0x9e3779b97f4a7c15;
+
 impl Context {
     /// The watermark that the item under way sees: the last before its batch, or the one that makes the timer fire;
     /// [`Timestamp::NONE`] before the first and [`Timestamp::END`] after the last. A row is late where its event time is not after it.
@@ -40,9 +43,9 @@ impl Context {
         let sequence = self.core.echo.get().sequence;
         let (seeded, mut state) = self.random.get();
         if seeded != sequence {
-            state = mix(self.core.seed.get(), sequence);
+            state = mix(mix(GAMMA, self.core.seed.get()), sequence);
         }
-        state = state.wrapping_add(0x9e3779b97f4a7c15);
+        state = state.wrapping_add(GAMMA);
         self.random.set((sequence, state));
         let z = (state ^ state >> 30).wrapping_mul(0xbf58476d1ce4e5b9);
         let z = (z ^ z >> 27).wrapping_mul(0x94d049bb133111eb);

@@ -3,7 +3,7 @@
 
 use crate::buffer::Buffer;
 use crate::host::{Core, Host};
-use crate::operator::{self, cut, Entry, Runs};
+use crate::operator::{self, cut, panic_message, Entry, Runs};
 use crate::part::OpenProblem;
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;
@@ -92,7 +92,8 @@ pub unsafe fn open(entries: &[Entry], request: *const u8, len: usize) -> u64 {
     answer(&match opened {
         Ok(d) => abi::OpenAnswer { descriptor: Some(d), error: None },
         Err(p) => {
-            let error = abi::OpenError { message: p.message, param: p.param.unwrap_or_default(), column: p.column.unwrap_or_default() };
+            let error =
+                abi::OpenError { message: p.message, param: p.param.unwrap_or_default(), column: p.column.unwrap_or_default() };
             abi::OpenAnswer { descriptor: None, error: Some(error) }
         }
     })
@@ -159,12 +160,4 @@ fn fault(info: &PanicHookInfo<'_>) {
         Some(core) => core.set_fault(message, place),
         None => Imports.log(crate::Level::Error as u32, &format!("{message} ({place})")),
     });
-}
-
-/// The text of a panic.
-fn panic_message(payload: &(dyn std::any::Any + Send)) -> &str {
-    if let Some(text) = payload.downcast_ref::<&str>() {
-        return text;
-    }
-    payload.downcast_ref::<String>().map_or("panic with a value that is no text", String::as_str)
 }

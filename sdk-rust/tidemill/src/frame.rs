@@ -8,13 +8,13 @@ use tidemill_sys::abi;
 
 /// One input frame.
 pub struct Frame<'f> {
-    pub kind: abi::Kind,
-    pub sequence: u64,
-    pub slot: u32,
-    pub watermark: i64,
-    pub processing_time: i64,
-    pub seed: u64,
-    pub port: u32,
+    pub(crate) kind: abi::Kind,
+    pub(crate) sequence: u64,
+    pub(crate) slot: u32,
+    pub(crate) watermark: i64,
+    pub(crate) processing_time: i64,
+    pub(crate) seed: u64,
+    pub(crate) port: u32,
     base: *const u8,
     batch: u32, // offsets of the sections, 0 where there is none
     keys: u32,
@@ -25,7 +25,7 @@ pub struct Frame<'f> {
 
 /// Why a frame cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unreadable {
+pub(crate) enum Unreadable {
     /// It is not a frame of this version of the contract.
     Foreign,
     /// It has a section that must be understood and is not known.
@@ -34,7 +34,7 @@ pub enum Unreadable {
 
 impl<'f> Frame<'f> {
     /// Reads header, section table and context.
-    pub fn read(data: &'f [u8]) -> Result<Frame<'f>, Unreadable> {
+    pub(crate) fn read(data: &'f [u8]) -> Result<Frame<'f>, Unreadable> {
         let base = data.as_ptr();
         let whole = data.len() >= abi::HEADER_SIZE as usize && &data[..4] == abi::MAGIC.as_bytes();
         // SAFETY: the header is there; the host wrote it.
@@ -99,24 +99,24 @@ impl<'f> Frame<'f> {
         (offset > 0).then(|| Section { base: self.base, head: unsafe { self.base.add(offset as usize) }, bytes: PhantomData })
     }
 
-    pub fn batch(&self) -> Option<Section<'f>> {
+    pub(crate) fn batch(&self) -> Option<Section<'f>> {
         self.at(self.batch)
     }
 
-    pub fn keys(&self) -> Option<Section<'f>> {
+    pub(crate) fn keys(&self) -> Option<Section<'f>> {
         self.at(self.keys)
     }
 
-    pub fn timers(&self) -> Option<Section<'f>> {
+    pub(crate) fn timers(&self) -> Option<Section<'f>> {
         self.at(self.timers)
     }
 
-    pub fn state(&self, id: usize) -> Option<Section<'f>> {
+    pub(crate) fn state(&self, id: usize) -> Option<Section<'f>> {
         self.at(self.states[id])
     }
 
     /// The number of rows or timers.
-    pub fn items(&self) -> usize {
+    pub(crate) fn items(&self) -> usize {
         let section = match self.kind {
             abi::KIND_BATCH => self.batch(),
             abi::KIND_TIMERS => self.timers(),
@@ -128,7 +128,7 @@ impl<'f> Frame<'f> {
 
 /// A section of a frame, or a rows block.
 #[derive(Clone, Copy)]
-pub struct Section<'f> {
+pub(crate) struct Section<'f> {
     base: *const u8,
     head: *const u8,
     bytes: PhantomData<&'f [u8]>,
@@ -191,7 +191,8 @@ pub struct ColumnView {
 }
 
 impl ColumnView {
-    pub(crate) const NONE: ColumnView = ColumnView { values: std::ptr::null(), offsets: std::ptr::null(), validity: std::ptr::null() };
+    pub(crate) const NONE: ColumnView =
+        ColumnView { values: std::ptr::null(), offsets: std::ptr::null(), validity: std::ptr::null() };
 
     /// The value of a row of a column with values of that type.
     #[inline(always)]

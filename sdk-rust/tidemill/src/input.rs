@@ -1,6 +1,6 @@
-use crate::host::Core;
 use crate::error::Error;
 use crate::frame::{ColumnView, Frame};
+use crate::host::Core;
 use crate::part::{Declaration, Declare, Input, OpenProblem, Part, PartRef};
 use crate::row::{self, Field, Reading, Row};
 use std::marker::PhantomData;
@@ -52,9 +52,13 @@ impl<R: Row> Input for In<R> {
     }
 
     fn bind(&mut self, input: &abi::OpenInput) -> Result<abi::BindInput, OpenProblem> {
-        self.reading =
-            Reading::bind(&self.fields, &input.schema, "an Option").map_err(|problem| OpenProblem::column(&input.port, problem))?;
-        Ok(abi::BindInput { columns: self.reading.names.clone(), event_time: self.reading.event_time, ..abi::BindInput::default() })
+        self.reading = Reading::bind(&self.fields, &input.schema, "an Option")
+            .map_err(|problem| OpenProblem::column(&input.port, problem))?;
+        Ok(abi::BindInput {
+            columns: self.reading.names.clone(),
+            event_time: self.reading.event_time,
+            ..abi::BindInput::default()
+        })
     }
 }
 

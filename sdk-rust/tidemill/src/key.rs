@@ -1,5 +1,5 @@
-use crate::host::{Core, NO_KEY};
 use crate::frame::{ColumnView, Frame};
+use crate::host::{Core, NO_KEY};
 use crate::part::{Declaration, Declare, Keyed, OpenProblem, Part, PartRef};
 use crate::row::{self, Field, Reading, Row};
 use std::marker::PhantomData;

@@ -159,7 +159,9 @@ pub use timer::{Fired, Timer};
 pub mod prelude {
     pub use crate::{operator, Columns, Operator, Row};
     pub use crate::{Batch, BatchIn, BatchOut, Binaries, BinariesBuf, Bits, BitsBuf, Nulls, Texts, TextsBuf};
-    pub use crate::{Context, Counter, Date, Error, Fired, FromInput, FromKey, Gauge, In, Key, Level, Out, Result, Timer, Timestamp};
+    pub use crate::{
+        Context, Counter, Date, Error, Fired, FromInput, FromKey, Gauge, In, Key, Level, Out, Result, Timer, Timestamp,
+    };
     pub use crate::{List, Map, Value};
 }
 

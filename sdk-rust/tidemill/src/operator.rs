@@ -1,9 +1,9 @@
 //! Operators and what runs them.
 
 use crate::answer::Answer;
-use crate::host::{Core, Host};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Unreadable};
+use crate::host::{Core, Host};
 use crate::part::{Declare, OpenProblem, PartRef, Parts};
 use crate::timer::Fired;
 use crate::Timestamp;
@@ -159,7 +159,8 @@ impl<O: Operator> Slot<O> {
         core.metrics.borrow_mut().values.resize(metrics.len(), None);
         let mut slot = Slot { core, op, answer: Answer::default() };
         slot.op.on_open()?;
-        let mut descriptor = abi::Descriptor { fault_cell: slot.core.fault_cell(), timers, metrics, ..abi::Descriptor::default() };
+        let mut descriptor =
+            abi::Descriptor { fault_cell: slot.core.fault_cell(), timers, metrics, ..abi::Descriptor::default() };
         slot.bind(keyed, &mut descriptor)?;
         slot.check_handlers(&descriptor)?;
         for (name, wanted) in [(abi::CALLBACK_WATERMARK, O::ON_WATERMARK), (abi::CALLBACK_END, O::ON_END)] {
@@ -377,4 +378,12 @@ pub(crate) fn cut(text: &str, max: usize) -> &str {
         end -= 1;
     }
     &text[..end]
+}
+
+/// The text of a panic.
+pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> &str {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        return text;
+    }
+    payload.downcast_ref::<String>().map_or("panic with a value that is no text", String::as_str)
 }

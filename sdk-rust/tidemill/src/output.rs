@@ -118,18 +118,12 @@ impl Port {
     pub fn declare(to: &mut Declare<'_>, field: Declaration, fields: Vec<Field>) -> Port {
         to.options(&field, "an output port", &["input"]);
         if let Some(f) = fields.iter().find(|f| f.source == Source::EventTime) {
-            let why = format!("{}: the event time of an output row is a column with a name: #[tm(name = \"...\", event_time)]", f.name);
+            let why =
+                format!("{}: the event time of an output row is a column with a name: #[tm(name = \"...\", event_time)]", f.name);
             to.wrong_field(&field, why);
         }
         to.outputs += 1;
-        Port {
-            name: field.name,
-            id: to.outputs - 1,
-            input: field.option("input"),
-            fields,
-            columns: Vec::new(),
-            passes: None,
-        }
+        Port { name: field.name, id: to.outputs - 1, input: field.option("input"), fields, columns: Vec::new(), passes: None }
     }
 
     /// Resolves the columns that are passed through.
@@ -168,7 +162,10 @@ impl Port {
         let inputs = &core.request.inputs;
         match self.input {
             None if inputs.len() == 1 => Ok(0),
-            None => Err("it passes columns of the input through, and there are several inputs: say which by #[tm(input = \"port\")]".into()),
+            None => {
+                Err("it passes columns of the input through, and there are several inputs: say which by #[tm(input = \"port\")]"
+                    .into())
+            }
             Some(name) => inputs.iter().position(|i| i.port == name).ok_or(format!("there is no input port {name}")),
         }
     }
@@ -211,7 +208,13 @@ impl Port {
 }
 
 /// The columns that a field takes over.
-fn pass(f: &Field, from: row::From, schema: &[abi::Field], flag: u32, missing: &str) -> Result<Vec<(abi::Field, Column)>, ColumnProblem> {
+fn pass(
+    f: &Field,
+    from: row::From,
+    schema: &[abi::Field],
+    flag: u32,
+    missing: &str,
+) -> Result<Vec<(abi::Field, Column)>, ColumnProblem> {
     let mut passed = Vec::new();
     for (index, column) in schema.iter().enumerate() {
         if from.is_some_and(|name| name != column.name) {

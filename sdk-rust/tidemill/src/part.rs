@@ -1,9 +1,9 @@
 //! Parts: what the fields of an operator are, and how they are declared.
 
 use crate::answer::Answer;
-use crate::host::Core;
 use crate::error::Error;
 use crate::frame::Frame;
+use crate::host::Core;
 use crate::row::ColumnProblem;
 use std::rc::Rc;
 use tidemill_sys::abi;

@@ -27,7 +27,10 @@ use tidemill_sys::abi;
 ///
 /// # Safety
 /// The SDK relies on what an implementation says of itself. Only derive it.
-#[diagnostic::on_unimplemented(message = "`{Self}` is no row", note = "derive Row for a struct of columns, or use a type of column")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no row",
+    note = "derive Row for a struct of columns, or use a type of column"
+)]
 pub unsafe trait Row: Sized {
     /// The row with its texts borrowed for another lifetime.
     type View<'a>;

@@ -8,7 +8,7 @@ use tidemill_sys::abi;
 
 /// The columns of the rows of one kind.
 pub struct Rows {
-    columns: Vec<ColumnWriter>, // one for each field, also for those that are passed through
+    columns: Vec<ColumnWriter>,    // one for each field, also for those that are passed through
     types: Vec<(abi::Type, bool)>, // and whether it may be null; type 0 for a field that is no column
     rows: usize,
     capacity: usize,

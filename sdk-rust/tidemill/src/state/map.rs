@@ -29,8 +29,8 @@ pub(super) struct Inner<K: Row, V: Row> {
     touched: Vec<u32>,             // keys in the order of their first entry
     keys: Rows,
     values: Rows,
-    block: Answer,                     // of keys to ask for
-    pub idle: Vec<Vec<Pair<K, V>>>,    // memory of loops that have ended
+    block: Answer,                  // of keys to ask for
+    pub idle: Vec<Vec<Pair<K, V>>>, // memory of loops that have ended
     pub idle_buffers: Vec<Vec<u128>>,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Entry<K: Row, V: Row> {
     pub key: K::View<'static>,
     pub value: Option<V::View<'static>>, // None where it is absent
     cell: u32,
-    hash: u32, // of cell and key
+    hash: u32,     // of cell and key
     pub next: u32, // of the same cell
     changed: bool, // and the host does not know yet
 }

@@ -42,8 +42,8 @@ pub use scan::Scan;
 pub use value::Value;
 
 use crate::answer::Answer;
-use crate::host::{Core, NO_KEY};
 use crate::frame::{ColumnView, Section};
+use crate::host::{Core, NO_KEY};
 use crate::part::{Declaration, Declare, State};
 use crate::row::{self, Field, Row, Source};
 use crate::writer::Rows;
