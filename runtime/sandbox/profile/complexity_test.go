@@ -35,7 +35,7 @@ func TestComplexity(t *testing.T) {
 			if !refused && err != nil {
 				t.Errorf("%d %s: %v", n, c.name, err)
 			}
-			if refused && (!errcode.Is(err, ErrLimit) || !strings.Contains(err.Error(), c.want) || !strings.Contains(errcode.Of(err).Place, "function[0]")) {
+			if refused && (!errcode.Is(err, ErrLimit) || !strings.Contains(err.Error(), c.want) || !strings.Contains(errcode.Of(err).Place, "function 0")) {
 				t.Errorf("%d %s: %v, want %s", n, c.name, err, c.want)
 			}
 		}
