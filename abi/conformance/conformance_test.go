@@ -173,6 +173,25 @@ func TestFound(t *testing.T) {
 	}
 }
 
+// TestAnswersThatEndEarly runs a batch whose answer does not fit into a frame: the guests take it in parts.
+func TestAnswersThatEndEarly(t *testing.T) {
+	c := readCase(t, "testdata/cases/large-answers")
+	for _, g := range allGuests(t) {
+		plan := Plain(g)
+		whole, err := Run(&c, &plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan.FrameBytes = answerShare * Expect(&c, &plan).model.ItemBytes
+		if !checkPlan(t, g.Language, &c, &plan) {
+			return
+		}
+		if parts, err := Run(&c, &plan); err != nil || parts.Frames < whole.Frames+5 {
+			t.Errorf("%s: %v, %d frames of at most %d bytes, %d without that limit", g.Language, err, parts.Frames, plan.FrameBytes, whole.Frames)
+		}
+	}
+}
+
 func readCase(t *testing.T, file string) program.Case {
 	t.Helper()
 	text, err := os.ReadFile(file)

@@ -82,6 +82,6 @@ func DrawPlan(rng *rand.Rand, c *program.Case, guests []*Guest) Plan {
 // Small frames have room for the largest item of a case: where an SDK ends a frame early, its last item must still fit, and it may
 // count more bytes than an answer will have.
 const (
-	frameBytesMin = 64 << 10
+	frameBytesMin = 16 << 10
 	answerShare   = 4
 )

@@ -29,11 +29,13 @@ type drawer struct {
 	Drawing
 	total int // of the weights
 	keys  int // that rows choose from
+	often int // three in so many steps move time, and one is a checkpoint
+	more  int // one in so many rows is of port more
 }
 
 // DrawCase draws a case.
 func DrawCase(rng *rand.Rand, what Drawing) Case {
-	d := &drawer{rng: rng, Drawing: what, keys: 1 + rng.IntN(len(Keys))}
+	d := &drawer{rng: rng, Drawing: what, keys: 1 + rng.IntN(len(Keys)), often: 8 << rng.IntN(5), more: 2 << rng.IntN(7)}
 	d.swarm()
 	var b []byte
 	for range 2 {
@@ -71,15 +73,18 @@ func (d *drawer) callback() []byte {
 }
 
 func (d *drawer) step(b []byte) []byte {
-	switch n := d.rng.IntN(20); {
-	case n < 3:
+	switch d.rng.IntN(d.often) {
+	case 0, 1:
 		return append(b, 5, byte(d.rng.IntN(24)))
-	case n < 5:
+	case 2:
 		return append(b, 6, byte(d.rng.IntN(24)))
-	case n < 6:
+	case 3:
 		return append(b, 7)
 	}
-	port := []byte{0, 0, 0, 4 << 4}[d.rng.IntN(4)]
+	port := byte(0)
+	if d.rng.IntN(d.more) == 0 {
+		port = 4 << 4
+	}
 	key := byte(len(Keys)) - port%byte(len(Keys)) + byte(d.rng.IntN(d.keys))
 	b = append(b, 0, port+key, byte(d.rng.IntN(200)))
 	b = d.record(b)
@@ -194,13 +199,14 @@ func (d *drawer) record(b []byte) []byte {
 }
 
 // Drawings are what the driver draws by turns: short cases, where failures are easily found; long ones; ones with faults; ones in
-// which lists grow and texts are long, so that state does not come with the frame and answers near their limit; ones of few
-// commands that belong together.
+// which lists grow and texts are long, so that state does not come with the frame; ones whose answers are much larger than their
+// rows, so that guests end frames early; ones of few commands that belong together.
 var Drawings = []Drawing{
 	{Weights: Usual, Steps: 12, Commands: 6},
 	{Weights: Usual, Steps: 120, Commands: 4},
 	{Weights: faulty(), Steps: 40, Commands: 5},
-	{Weights: growing(), Steps: 60, Commands: 8, Large: 3},
+	{Weights: growing(), Steps: 60, Commands: 8, Large: 2},
+	{Weights: Weights{Values: 8, ListAll: 4, ListAppend: 4, MapSet: 2, MapScan: 2, TimerSet: 2, Repeat: 8}, Steps: 60, Commands: 4, Large: 1},
 	{Weights: Weights{MapGet: 3, MapSet: 8, MapAdd: 3, MapDelete: 3, MapClear: 1, MapScan: 6, Repeat: 1}, Steps: 60, Commands: 10},
 	{Weights: Weights{TimerSet: 10, TimerDelete: 2, TimerDeleteAt: 3, Clock: 3, Due: 1, ValueAdd: 1, MapScan: 1}, Steps: 60, Commands: 6},
 }
