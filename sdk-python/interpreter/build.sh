@@ -2,17 +2,22 @@
 # Builds the Python interpreter of Tidemill's operators, from nothing, into one WebAssembly module: CPython compiled to a wasm32-wasi
 # reactor, the C module _tidemill (module/) built in, the standard library that makes sense and the package tidemill frozen in.
 #
-#   build.sh OUT.wasm [WORKDIR]
+#   build.sh FOLDER [WORKFOLDER]
 #
-# It needs a Debian-like machine with apt-get, curl-less: compiler (clang, wasi-libc) and CPython's source come as packages from the
-# mirror that the machine's own apt uses, and are unpacked into the work folder; nothing is installed. A python3.13 to build with of the same version is
-# taken from PATH, $PYTHON313 or pyenv, else built. What was downloaded or built before is used again. The result depends on nothing but the
-# versions of the packages and the files of this folder and of ../src: not on paths, time or machine. About three minutes on two cores.
+# It writes into FOLDER what the host and the wheel carry: tidemill-python.wasm.gz, tidemill-python.lock, which says from what it was made,
+# and tidemill-python.modules, the names of all modules that can be imported; and tidemill-python.wasm.
+#
+# It needs a Debian-like machine with apt-get, a C compiler, make and python3. Compiler (clang, wasi-libc) and CPython's source come as
+# packages from the mirror that the machine's own apt uses, and are unpacked into the work folder; nothing is installed. A python3.13 of
+# the very version to build with is taken from $PYTHON313, PATH or pyenv, else built. What the work folder has is used again.
+#
+# The result depends on nothing but the packages' versions, which the lock records, and the files of this folder and of ../src: not on
+# paths, time or machine. Five minutes on two cores.
 set -euo pipefail
 export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH=315532800 # 1980-01-01: what __DATE__ and __TIME__ are
 
 here=$(cd "$(dirname "$0")" && pwd)
-out=$(realpath -m "$1")
+out=$(mkdir -p "$1" && cd "$1" && pwd)
 work=$(mkdir -p "${2:-build}" && cd "${2:-build}" && pwd)
 jobs=${JOBS:-2}
 
@@ -75,9 +80,9 @@ compiler() {
 	export PATH=$work/bin:$PATH
 }
 
-# source unpacks CPython with Debian's security fixes and ours, and sets $version.
+# source_code unpacks CPython with Debian's security fixes and ours, and sets $version and $revision, Debian's version.
 source_code() {
-	local apt=$work/source revision patch
+	local apt=$work/source patch
 	[ -e "$apt/apt.conf" ] || packages "$apt" deb-src trixie
 	revision=$(APT_CONFIG=$apt/apt.conf apt-cache showsrc python3.13 | awk '/^Version:/{print $2}' | sort -V | tail -1)
 	version=${revision%%-*}
@@ -102,7 +107,7 @@ source_code() {
 native() {
 	local candidate
 	for candidate in "${PYTHON313:-}" python3.13 "$HOME/.pyenv/versions/$version/bin/python3.13" "$work/native/python"; do
-		if candidate=$(command -v "$candidate") && [ "$("$candidate" -c 'import platform; print(platform.python_version())')" = "$version" ]; then
+		if candidate=$(command -v "$candidate") && [ "$("$candidate" -c 'import platform; print(platform.python_version())' 2>/dev/null)" = "$version" ]; then
 			python=$candidate
 			return
 		fi
@@ -163,8 +168,37 @@ guest() {
 	wasi-cc -mexec-model=reactor $objects $libraries -lwasi-emulated-signal -lwasi-emulated-getpid -lwasi-emulated-process-clocks -lm \
 		-Wl,-z,stack-size=1048576 -Wl,--stack-first -Wl,--export=tidemill_code -s -o guest/tidemill-python.wasm
 	"$python" "$here/check.py" guest/tidemill-python.wasm "$work" "$here"
-	cp guest/tidemill-python.wasm "$out"
 }
+
+# digest is that of a file.
+digest() { sha256sum "$1" | cut -d' ' -f1; }
+
+# sources lists what the module is made of besides packages, relative to the folder of the SDK.
+sources() {
+	cd "$here/.."
+	find interpreter/build.sh interpreter/check.py interpreter/freeze.py interpreter/module interpreter/patches -type f
+	find src/tidemill -name '*.py' ! -name __main__.py ! -path '*/_build/*' ! -path '*/testing/*'
+}
+
+# deliver writes the results. The digest of the sources is that of the list that sha256sum makes of them.
+deliver() {
+	cd "$work/wasi/guest"
+	cp tidemill-python.wasm tidemill-python.modules "$out"
+	gzip -9nc tidemill-python.wasm >"$out/tidemill-python.wasm.gz"
+	cat >"$out/tidemill-python.lock" <<-END
+		{
+		  "language": "python",
+		  "version": "$version",
+		  "abi": 1,
+		  "wasm_sha256": "$(digest tidemill-python.wasm)",
+		  "sources_sha256": "$(cd "$here/.." && sources | sort | xargs sha256sum | sha256sum | cut -d' ' -f1)",
+		  "packages": {"python3.13": "$revision", "clang-19": "$(package_version clang-19)", "wasi-libc": "$(package_version wasi-libc)"}
+		}
+	END
+}
+
+# package_version is that of a package that was unpacked.
+package_version() { dpkg-deb -f "$work"/apt/debs/"$1"_*.deb Version; }
 
 step compiler
 compiler
@@ -176,4 +210,5 @@ step "interpreter, with $python"
 interpreter
 step guest
 guest
-step "$out: $(stat -c %s "$out") bytes, sha256 $(sha256sum "$out" | cut -d' ' -f1)"
+deliver
+step "sha256 $(digest "$out/tidemill-python.wasm"), $(stat -c %s "$out/tidemill-python.wasm") bytes, $(stat -c %s "$out/tidemill-python.wasm.gz") compressed"

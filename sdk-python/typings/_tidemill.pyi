@@ -15,3 +15,6 @@ def use(engine: Engine) -> None:
 
 def log(level: int, line: str) -> None:
     """Writes a line to the operator's log."""
+
+def quicken(cls: type, fields: tuple[tuple[str, bool] | tuple[str, bool, object], ...]) -> None:
+    """Gives a row class a constructor in C."""

@@ -130,12 +130,20 @@ int engine_apply(Engine *e, State *s)
     return 0;
 }
 
-static uint8_t *fail(Engine *e, uint32_t code, uint32_t item, const char *message, const char *place, uint32_t *n)
+/* Text is bytes of UTF-8, which may hold zeros. */
+typedef struct {
+    const char *bytes;
+    Py_ssize_t n;
+} Text;
+
+static Text text(const char *s) { return (Text){s, (Py_ssize_t)strlen(s)}; }
+
+static uint32_t error_len(Text t) { return (uint32_t)(t.n < TM_ERROR_MESSAGE_BYTES ? t.n : TM_ERROR_MESSAGE_BYTES); }
+
+static uint8_t *fail(Engine *e, uint32_t code, uint32_t item, Text message, Text place, uint32_t *n)
 {
     Builder *b = &e->answer;
-    uint32_t message_len = (uint32_t)strlen(message), place_len = (uint32_t)strlen(place);
-    if (message_len > TM_ERROR_MESSAGE_BYTES)
-        message_len = TM_ERROR_MESSAGE_BYTES;
+    uint32_t message_len = error_len(message), place_len = error_len(place);
     builder_start(b, &e->frame, 1);
     uint32_t head = builder_open(b, TM_SECTION_ERROR, 0, TM_ERROR_SIZE + message_len + place_len, 0);
     builder_put32(b, head, code);
@@ -145,8 +153,8 @@ static uint8_t *fail(Engine *e, uint32_t code, uint32_t item, const char *messag
     builder_close(b);
     if (builder_finish(b) < 0)
         Py_FatalError("no memory to tell an error");
-    memcpy(b->buffer + head + TM_ERROR_SIZE, message, message_len);
-    memcpy(b->buffer + head + TM_ERROR_SIZE + message_len, place, place_len);
+    memcpy(b->buffer + head + TM_ERROR_SIZE, message.bytes, message_len);
+    memcpy(b->buffer + head + TM_ERROR_SIZE + message_len, place.bytes, place_len);
     *n = b->used;
     return b->buffer;
 }
@@ -172,8 +180,8 @@ static uint8_t *fail_raised(Engine *e, uint32_t items, uint32_t *n)
     bool shared = e->shared || PyErr_GivenExceptionMatches(exception, PyExc_MemoryError);
     uint32_t item = shared && items > 1 ? TM_ITEM_NONE : fault_cell.item;
     PyObject *told = PyObject_CallOneArg(e->explain, exception);
-    const char *message = short_name(Py_TYPE(exception)), *place = "";
-    if (!told || !PyArg_ParseTuple(told, "ss", &message, &place))
+    Text message = text(short_name(Py_TYPE(exception))), place = text("");
+    if (!told || !PyArg_ParseTuple(told, "s#s#", &message.bytes, &message.n, &place.bytes, &place.n))
         PyErr_Clear();
     uint8_t *answer = fail(e, TM_ERROR_CODE_USER, item, message, place, n);
     Py_XDECREF(told);
@@ -186,7 +194,7 @@ static uint8_t *fail_limit(Engine *e, uint32_t item, uint32_t *n)
 {
     char message[96];
     PyOS_snprintf(message, sizeof message, "the answer to one item is larger than frame_bytes (%u)", e->bytes_max);
-    return fail(e, TM_ERROR_CODE_LIMIT, item, message, "", n);
+    return fail(e, TM_ERROR_CODE_LIMIT, item, text(message), text(""), n);
 }
 
 /* process is engine_process of a frame that was read. */
@@ -225,7 +233,7 @@ static uint8_t *process(Engine *e, uint32_t *n)
 uint8_t *engine_process(Engine *e, const uint8_t *data, uint32_t len, uint32_t *n)
 {
     if (frame_read(&e->frame, data, len) < 0)
-        return fail(e, TM_ERROR_CODE_UNEXPECTED, TM_ITEM_NONE, "not a frame of version 1 of the contract", "", n);
+        return fail(e, TM_ERROR_CODE_UNEXPECTED, TM_ITEM_NONE, text("not a frame of version 1 of the contract"), text(""), n);
     watch_begin(e, frame_items(&e->frame));
     uint8_t *answer = process(e, n);
     watch_end();

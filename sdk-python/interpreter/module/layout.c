@@ -454,6 +454,20 @@ PyObject *column_row(const Layout *l, const Column *columns, uint32_t i)
     return row;
 }
 
+/* column_reuse makes a row that column_row made, and that nobody else has, row i of columns. */
+int column_reuse(const Layout *l, PyObject *row, const Column *columns, uint32_t i)
+{
+    for (uint32_t k = 0; k < l->n; k++) {
+        PyObject **at = (PyObject **)((char *)row + l->fields[k].place), *old = *at;
+        PyObject *value = column_value(&l->fields[k], &columns[k], i);
+        if (!value)
+            return -1;
+        *at = value;
+        Py_XDECREF(old);
+    }
+    return 0;
+}
+
 /* values_row is a row of objects, whose references it takes over. */
 PyObject *values_row(const Layout *l, PyObject **values)
 {
@@ -654,8 +668,8 @@ void rows_write(const Layout *l, Builder *b, uint32_t nodes, const Rows *rows)
 
 /* ---- finding out ---- */
 
-/* plain says whether instances are made as object makes them: only classes written in Python and object are its bases. */
-static bool plain(PyTypeObject *cls)
+/* layout_plain says whether instances are made as object makes them: only classes written in Python and object are its bases. */
+bool layout_plain(PyTypeObject *cls)
 {
     for (; cls != &PyBaseObject_Type; cls = cls->tp_base)
         if (!(cls->tp_flags & Py_TPFLAGS_HEAPTYPE) || cls->tp_alloc != PyType_GenericAlloc)
@@ -731,7 +745,9 @@ Layout *layout_of(PyObject *rows)
             return NULL;
     if (cls != Py_None) {
         l->cls = (PyTypeObject *)Py_NewRef(cls);
-        l->storage = !plain(l->cls) ? STORE_ATTRIBUTE : has_slots(l) ? STORE_SLOTS : has_inline(l) ? STORE_INLINE : STORE_ATTRIBUTE;
+        l->storage = !layout_plain(l->cls) ? STORE_ATTRIBUTE : has_slots(l) ? STORE_SLOTS : has_inline(l) ? STORE_INLINE : STORE_ATTRIBUTE;
+        l->reusable = l->storage == STORE_SLOTS && l->cls->tp_basicsize == (Py_ssize_t)(sizeof(PyObject) + n * sizeof(PyObject *)) &&
+                      !l->cls->tp_weaklistoffset && !l->cls->tp_finalize;
     }
     return l;
 }

@@ -43,6 +43,7 @@ static PyObject *m_use(PyObject *Py_UNUSED(self), PyObject *e)
 
 static PyMethodDef methods[] = {
     {"log", m_log, METH_VARARGS, "log(level, line): writes a line to the operator's log."},
+    {"quicken", make_quick, METH_VARARGS, "quicken(cls, fields): gives a row class a constructor in C."},
     {"use", m_use, METH_O, "use(engine): frames go to this engine from now on."},
     {0},
 };

@@ -76,6 +76,36 @@ static int take(Input *in, PyObject *result)
     }
 }
 
+/* next_row is the row of an item. Where nobody kept the row of an earlier one, it is that object. */
+static PyObject *next_row(Input *in, uint32_t i)
+{
+    PyObject *row = in->spare;
+    if (!row)
+        return column_row(in->layout, in->fields, i);
+    in->spare = NULL;
+    if (column_reuse(in->layout, row, in->fields, i) < 0)
+        Py_CLEAR(row);
+    return row;
+}
+
+/* handle calls the user's method with the row of an item. */
+static int handle(Input *in, uint32_t i)
+{
+    PyObject *args[2] = {NULL, next_row(in, i)};
+    if (!args[1])
+        return -1;
+    PyObject *result = PyObject_Vectorcall(in->callback.call, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    if (in->layout->reusable && Py_REFCNT(args[1]) == 1)
+        in->spare = args[1];
+    else
+        Py_DECREF(args[1]);
+    if (!result)
+        return -1;
+    int r = result == Py_None && in->how == HOW_ROWS ? 0 : take(in, result);
+    Py_DECREF(result);
+    return r;
+}
+
 /* input_run processes the first items of a BATCH frame and tells how many took effect. */
 int input_run(Input *in, uint32_t limit, uint32_t *done)
 {
@@ -89,16 +119,7 @@ int input_run(Input *in, uint32_t limit, uint32_t *done)
         item_begin(&in->callback, i);
         if (keys)
             e->key = keys[i];
-        PyObject *args[2] = {NULL, column_row(in->layout, in->fields, i)};
-        if (!args[1])
-            return -1;
-        PyObject *result = PyObject_Vectorcall(in->callback.call, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-        Py_DECREF(args[1]);
-        if (!result)
-            return -1;
-        int r = result == Py_None && in->how == HOW_ROWS ? 0 : take(in, result);
-        Py_DECREF(result);
-        if (r < 0)
+        if (handle(in, i) < 0)
             return -1;
         if (e->bytes >= e->bytes_stop) {
             *done = i + 1;

@@ -132,11 +132,13 @@ typedef struct {
     Storage storage;
     uint32_t n;
     Field *fields;
-    bool texts;     /* some columns are utf8 or binary */
+    bool texts;    /* some columns are utf8 or binary */
+    bool reusable; /* instances hold their fields and nothing else */
 } Layout;
 
 int layout_init(void);
 Layout *layout_of(PyObject *rows);
+bool layout_plain(PyTypeObject *cls);
 
 int datum_set(const Field *f, PyObject *value, Datum *d);
 PyObject *datum_get(const Field *f, const Datum *d);
@@ -147,6 +149,7 @@ int row_data(const Layout *l, PyObject *row, PyObject *what, Datum *data);
 PyObject *data_row(const Layout *l, const Datum *data);
 int column_data(const Layout *l, const Column *columns, uint32_t i, Datum *data);
 PyObject *column_row(const Layout *l, const Column *columns, uint32_t i);
+int column_reuse(const Layout *l, PyObject *row, const Column *columns, uint32_t i);
 PyObject *values_row(const Layout *l, PyObject **values);
 void data_clear(const Layout *l, Datum *data);
 void data_copy(const Layout *l, Datum *to, const Datum *from);
@@ -353,6 +356,7 @@ struct Input {
     Layout *layout;
     How how;
     Column *fields; /* by field, while a frame runs */
+    PyObject *spare; /* a row that nobody has any more, or NULL */
 };
 
 /* Passed is a column of an output port that the host fills in. */
@@ -405,6 +409,10 @@ uint32_t output_open(Output *out, Builder *b, uint32_t rows);
 int batch_run(Input *in, uint32_t limit, uint32_t *done);
 int batch_flush(Output *out, Builder *b);
 void batch_reset(Output *out);
+
+/* ---- make.c ---- */
+
+PyObject *make_quick(PyObject *module, PyObject *args);
 
 /* ---- state.c, value.c, list.c, map.c ---- */
 
