@@ -19,7 +19,8 @@ import (
 type Assigner struct {
 	cfg     *Config
 	signals []*exchange.Signal // of the subtasks' tasks
-	moves   atomic.Int64       // counts what may change hold, beside the watermarks themselves
+	blank   blank
+	moves   atomic.Int64 // counts what may change hold, beside the watermarks themselves
 
 	mu         sync.Mutex
 	enumerator []byte // state of the enumerator after the discovery that added the last of splits
@@ -40,7 +41,7 @@ type entry struct {
 // NewAssigner returns an assigner that goes on from a restored state (nil: from the beginning). restoredParallelism is that of the
 // job that wrote it.
 func NewAssigner(cfg *Config, signals []*exchange.Signal, restored *State, restoredParallelism int) *Assigner {
-	a := &Assigner{cfg: cfg, signals: signals, splits: map[string]*entry{}}
+	a := &Assigner{cfg: cfg, signals: signals, splits: map[string]*entry{}, blank: blank{filled: make([]atomic.Bool, len(cfg.Schema.Fields))}}
 	if restored == nil {
 		return a
 	}

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/tidemill/tidemill/connectors"
@@ -23,6 +24,7 @@ type Config struct {
 	DiscoveryInterval time.Duration // time between two discoveries of an unbounded source; 0: only at the start
 
 	Clock   clock.Clock
+	Log     *slog.Logger
 	Metrics *telemetry.Node
 }
 

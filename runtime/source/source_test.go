@@ -1,11 +1,14 @@
 package source
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -673,5 +676,48 @@ func TestRate(t *testing.T) {
 	}
 	if sum > 100 {
 		t.Errorf("%d at once after a pause", sum)
+	}
+}
+
+// A column that nothing has a value for is told of once, at the end of a bounded source.
+func TestColumnsWithoutValues(t *testing.T) {
+	for _, last := range []string{"a null", "a value", "no record"} {
+		s := &script{bounded: true, last: true, found: [][]string{{"a", "b"}}}
+		null := func(dst *record.Batch, _ *[]connectors.BadRecord) error {
+			dst.Columns[0].AppendNull()
+			dst.Rows++
+			dst.Pos = append(dst.Pos, 0)
+			return nil
+		}
+		switch last {
+		case "a null":
+			s.then("a", null)
+			s.then("b", null)
+		case "a value":
+			s.then("a", null)
+			s.give("b", 5)
+		}
+		s.end("a")
+		s.end("b")
+		var log bytes.Buffer
+		b := newBench(t, s, 2, func(c *Config) {
+			c.EventTime, c.Log = nil, slog.New(slog.NewTextHandler(&log, nil))
+		}, nil, 0)
+		for ended := 0; ended < 2; { // either subtask may get both splits
+			for _, subtask := range b.subtasks {
+				it, ok, err := subtask.Next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if ok && it.Kind == exchange.Watermark && it.Watermark == record.WatermarkEnd {
+					ended++
+				}
+			}
+			time.Sleep(50 * time.Microsecond)
+		}
+		want := map[string]int{"a null": 1}[last]
+		if got := strings.Count(log.String(), "source=src columns=at records=2"); got != want || want == 0 && log.Len() > 0 {
+			t.Errorf("%s: %q", last, log.String())
+		}
 	}
 }

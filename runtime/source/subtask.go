@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -157,6 +158,7 @@ func (s *Subtask) take(r *reading, now time.Time) (*record.Batch, error) {
 	if e := s.cfg.EventTime; e != nil {
 		r.Watermark = max(r.Watermark, bound(greatest, e.OutOfOrderness))
 	}
+	s.assigner.blank.note(b)
 	s.metrics.BatchesIn.Add(1)
 	s.metrics.RecordsIn.Add(int64(b.Rows))
 	return b, nil
@@ -198,6 +200,10 @@ func (s *Subtask) sweep() {
 func (s *Subtask) advance(now time.Time) (exchange.Item, bool) {
 	if len(s.splits) == 0 && s.assigner.ended() {
 		s.ended = true
+		if names, records := s.assigner.blank.columns(s.cfg.Schema); len(names) > 0 {
+			s.cfg.Log.Warn("columns were null in every record: is that how the data spells their names?", "source", s.cfg.Name,
+				"columns", strings.Join(names, ", "), "records", records)
+		}
 		s.watermark = record.WatermarkEnd
 		return exchange.Item{Kind: exchange.Watermark, Watermark: s.watermark}, true
 	}

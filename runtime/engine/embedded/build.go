@@ -85,7 +85,7 @@ func (a *attempt) origin(n *plan.Node) *origin {
 	c := &source.Config{
 		Name: n.Name, Connector: n.Source.Connector, Schema: n.Outputs[0].Schema, Parallelism: n.Parallelism,
 		BatchDelay: n.Source.BatchDelay, WatermarkInterval: n.Source.WatermarkInterval, DiscoveryInterval: n.Source.DiscoveryInterval,
-		Clock: e.Clock, Metrics: a.metrics(n),
+		Clock: e.Clock, Log: e.Log, Metrics: a.metrics(n),
 	}
 	if et := n.Source.EventTime; et != nil {
 		c.EventTime = &source.EventTime{Column: et.Column, OutOfOrderness: et.OutOfOrderness, Idleness: et.Idleness}
