@@ -168,30 +168,47 @@ func TestPythonThatDoesNotLoad(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = Describe(scriptModule(t, pythons(), binary), Limits{StartFuel: 2_000_000_000})
+		_, err = pythons().Load(context.Background(), binary)
 		if e := errcode.Of(err); !errcode.Is(err, script.ErrLoad) || e.Place != c.place || !strings.Contains(e.Message, c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// TestPythonLoadsAlike counts the units of loading: they depend on nothing but the code.
-func TestPythonLoadsAlike(t *testing.T) {
-	source, err := pythonLedger()
+const drawing = `
+import os
+import tidemill
+
+@tidemill.map
+def draw(n: int) -> str:
+    return f"{os.urandom(8).hex()}"
+`
+
+// TestPythonDrawsAnew has instances of one image draw from the module random and from the system: those of two subtasks draw
+// otherwise, those of one alike.
+func TestPythonDrawsAnew(t *testing.T) {
+	m := pythonModule(t, drawing)
+	inputs := []operator.Input{{Port: "in", Schema: schema(t, record.Field{Name: "n", Type: record.I64})}}
+	found, err := Inspect(m, Limits{}, Request("draw", "job", "op", 0, 1, inputs, nil, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := pythonModule(t, source)
-	used := map[int64]bool{}
-	for range 3 {
-		i, err := m.Compiled.Instantiate(context.Background(), &host{}, vm.Config{MemoryBytesMax: abi.MemoryBytesMaxPython, StartFuel: defaultStartFuel})
-		if err != nil {
+	draw := func(subtask int) []string {
+		r := newRigContext(t, &program{descriptor: *found.Descriptor}, inputs)
+		r.ctx.Subtask = subtask
+		r.op = New(Config{Module: m, Entry: "draw", Binding: found.Binding})
+		if err := r.op.Open(r.ctx); err != nil {
 			t.Fatal(err)
 		}
-		used[i.FuelUsed()] = true
-		i.Close()
+		defer r.op.Close()
+		r.process(0, &record.Batch{Schema: inputs[0].Schema, Rows: 1, Columns: []record.Column{column(record.I64, 1)}, EventTime: []int64{0}, Pos: []int64{0},
+			Runs: []record.Run{{Origin: &record.Origin{}}}})
+		return strings.Fields(values(&r.emitted[0].batch.Columns[0])[0].(string))
 	}
-	if len(used) != 1 {
-		t.Errorf("units %v", used)
+	a, b, again := draw(0), draw(1), draw(0)
+	for i, of := range []string{"os.urandom"} {
+		if a[i] == b[i] || a[i] != again[i] {
+			t.Errorf("%s: two subtasks draw %s and %s, the first once more %s", of, a[i], b[i], again[i])
+		}
 	}
 }

@@ -53,25 +53,45 @@ func TestScripts(t *testing.T) {
 	if _, err := Describe(scriptModule(t, c, other), Limits{}); !errcode.Is(err, ErrDescribe) || !strings.Contains(err.Error(), "otherwise than its code does") {
 		t.Errorf("a module that describes itself otherwise: %v", err)
 	}
-	short := scriptModule(t, c, scripttest.Module(scripttest.Base(), strings.Repeat("x", 100)))
-	long := scriptModule(t, c, scripttest.Module(scripttest.Base(), strings.Repeat("x", 1100)))
-	if a, b, again := loadFuel(t, short), loadFuel(t, long), loadFuel(t, long); a <= 0 || b < a+10*1000 || b != again {
-		t.Errorf("loading takes %d and %d units, and %d again", a, b, again)
-	}
 }
 
-func loadFuel(t *testing.T, m Module) int64 {
-	t.Helper()
-	limits := m.Limits(Limits{})
-	g, err := throwAway(&m, &limits)
-	if err != nil {
-		t.Fatal(err)
+// wholeEngine is an engine without images.
+type wholeEngine struct{ vm.Engine }
+
+func (e wholeEngine) Compile(ctx context.Context, metered []byte) (vm.Compiled, error) {
+	c, err := e.Engine.Compile(ctx, metered)
+	return struct{ vm.Compiled }{c}, err
+}
+
+// TestScriptsWithoutImages has each instance start the interpreter and load the code, within its own fuel; with images none does.
+func TestScriptsWithoutImages(t *testing.T) {
+	whole := modcache.New(func(string) vm.Engine { return wholeEngine{wazerovm.New("", nil)} },
+		modcache.Options{Limits: profile.Limits{MemoryBytesMax: abi.MemoryBytesMax}, Bases: []script.Base{scripttest.Base()}})
+	defer whole.Close(context.Background())
+	images := scriptCache(t)
+	used := func(c *modcache.Cache, characters int) int64 {
+		m := scriptModule(t, c, scripttest.Module(scripttest.Base(), strings.Repeat("x", characters)))
+		limits := m.Limits(Limits{})
+		g, err := throwAway(&m, &limits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.close()
+		if loads := g.instance.Memory()[12]; loads != 1 {
+			t.Errorf("the code was loaded %d times", loads)
+		}
+		return g.instance.FuelUsed()
 	}
-	defer g.close()
-	if loads := g.instance.Memory()[12]; loads != 1 {
-		t.Errorf("the code was loaded %d times", loads)
+	if a, b, again := used(whole, 100), used(whole, 1100), used(whole, 1100); a <= 0 || b < a+10*1000 || b != again {
+		t.Errorf("loading takes %d and %d units, and %d again", a, b, again)
 	}
-	return g.instance.FuelUsed()
+	if n := used(images, 1100); n != 0 {
+		t.Errorf("an instance from an image begins with %d units", n)
+	}
+	m := scriptModule(t, whole, scripttest.Module(scripttest.Base(), scripttest.Fails))
+	if _, err := Describe(m, Limits{}); !errcode.Is(err, script.ErrLoad) || errcode.Of(err).Place != "op.py:12" {
+		t.Errorf("code that does not load: %v", err)
+	}
 }
 
 func TestScriptsThatDoNotLoad(t *testing.T) {
@@ -86,8 +106,7 @@ func TestScriptsThatDoNotLoad(t *testing.T) {
 		scripttest.Chaos:  {script.ErrBroken, "", "is not in its memory"},
 		scripttest.Babble: {script.ErrBroken, "", "not an error object"},
 	} {
-		m := scriptModule(t, c, scripttest.Module(scripttest.Base(), "some code "+source))
-		_, err := Describe(m, Limits{StartFuel: 1_000_000})
+		_, err := c.Load(context.Background(), scripttest.Module(scripttest.Base(), "some code "+source))
 		if e := errcode.Of(err); !errcode.Is(err, want.code) || !strings.Contains(err.Error(), want.text) || want.code == script.ErrLoad && e.Place != want.place {
 			t.Errorf("%s: %v", source, err)
 		}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"github.com/tidemill/tidemill/runtime/sandbox/script"
+	"github.com/tidemill/tidemill/runtime/sandbox/vm"
 )
 
 // script makes a module of code for an interpreter. Its base is checked, metered, compiled and started once a process, whatever
@@ -26,7 +28,11 @@ func (c *Cache) script(ctx context.Context, digest Digest, user *script.Module) 
 	if err != nil {
 		return nil, err
 	}
-	return &Module{Digest: digest, Compiled: script.NewProgram(started.Compiled, user.Code), Report: started.Report, Script: user}, nil
+	program, err := script.Load(ctx, started.Compiled.(*interpreter).Compiled, user.Code)
+	if err != nil {
+		return nil, err
+	}
+	return &Module{Digest: digest, Compiled: program, Report: started.Report, Script: user}, nil
 }
 
 // carried finds the base that a module names.
@@ -57,9 +63,25 @@ func (c *Cache) start(ctx context.Context, digest Digest, base *script.Base) (*M
 	if err != nil {
 		return nil, err
 	}
-	if err := script.Start(ctx, m.Compiled); err != nil {
+	started, err := script.Start(ctx, m.Compiled)
+	if err != nil {
 		_ = m.Compiled.Close(ctx) // the first error counts
 		return nil, err
 	}
+	m.Compiled = &interpreter{Compiled: started, base: m.Compiled}
 	return m, nil
+}
+
+// interpreter is a started base.
+type interpreter struct {
+	vm.Compiled
+	base vm.Compiled
+}
+
+// Close implements vm.Compiled.
+func (i *interpreter) Close(ctx context.Context) error {
+	if i.Compiled == i.base {
+		return i.base.Close(ctx)
+	}
+	return errors.Join(i.Compiled.Close(ctx), i.base.Close(ctx))
 }

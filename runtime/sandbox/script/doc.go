@@ -6,9 +6,9 @@
 // sources give the same bytes, whoever writes them. Parse reads such a module and believes nothing; Module.Encode and
 // Archive.Encode write one.
 //
-// A Program joins the two at run time. Its instances are the base's, begun from a memory image of the started interpreter where
-// the engine has images, with the archive loaded within the fuel of the start. To the rest of the sandbox a Program is a compiled
-// module like any other. Standalone joins them in a file: the base with the archive in its memory, an ordinary module.
+// A Program joins the two at run time. Its instances are the base's. Where the engine has images, the interpreter starts once, the
+// archive is loaded once, and an instance begins with a private view of that memory; else each instance starts and loads within its
+// own fuel. To the rest of the sandbox a Program is a compiled module like any other. Standalone joins them in a file: the base with the archive in its memory, an ordinary module.
 //
 // The base that the binary carries is in the folder python.
 package script

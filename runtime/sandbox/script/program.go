@@ -18,49 +18,71 @@ type Base struct {
 	Binary func() ([]byte, error)
 }
 
+// Start prepares a compiled base. Where the engine can, the result is an image of the interpreter as it is when it has started,
+// and the base must stay open as long; else it is the base.
+func Start(ctx context.Context, base vm.Compiled) (vm.Compiled, error) {
+	engine, can := base.(vm.Snapshotter)
+	if !can {
+		return base, nil
+	}
+	return engine.Snapshot(ctx, nobody{}, limits, nil)
+}
+
+// limits are those of an interpreter that starts, and of code that is loaded.
+var limits = vm.Config{MemoryBytesMax: abi.MemoryBytesMaxPython, StartFuel: 20_000_000_000}
+
+// loadFuel is what code may use to be loaded.
+const loadFuel = 2_000_000_000
+
 // Program is an operator's code on its interpreter. It implements vm.Compiled; closing it leaves the interpreter open.
 type Program struct {
 	interpreter vm.Compiled
-	code        []byte
+	code        []byte // to be loaded by each instance; nil where interpreter is an image that has it
 }
 
 var _ vm.Compiled = (*Program)(nil)
 
-// NewProgram joins an archive's bytes and a compiled base.
-func NewProgram(interpreter vm.Compiled, code []byte) *Program {
-	return &Program{interpreter: interpreter, code: code}
-}
-
-// Start prepares a compiled base: where the engine can, its instances begin from an image of the interpreter as it is when it
-// has started. It must not run beside any other use of the base.
-func Start(ctx context.Context, interpreter vm.Compiled) error {
+// Load joins a started interpreter and an archive's bytes. Where the engine can, the code is loaded once and instances begin with
+// it; else each loads it, as part of its start. What the module does when it is imported must so depend on neither clock nor
+// randomness. That the code is at fault is an *errcode.Error of ErrLoad, with the place in the sources.
+func Load(ctx context.Context, interpreter vm.Compiled, code []byte) (*Program, error) {
 	engine, can := interpreter.(vm.Snapshotter)
 	if !can {
-		return nil
+		return &Program{interpreter: interpreter, code: code}, nil
 	}
-	return engine.Snapshot(ctx, nobody{}, vm.Config{MemoryBytesMax: abi.MemoryBytesMaxPython, StartFuel: startFuel})
+	loaded, err := engine.Snapshot(ctx, nobody{}, limits, func(i vm.Instance) error {
+		return (&instance{i}).load(code, loadFuel)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Program{interpreter: loaded}, nil
 }
 
-// startFuel is what an interpreter may use to start; CPython needs less than a hundred million units.
-const startFuel = 20_000_000_000
-
-// Instantiate implements vm.Compiled: loading the code counts as part of the start. That the code is at fault is an
-// *errcode.Error of ErrLoad with the place in the sources.
+// Instantiate implements vm.Compiled.
 func (p *Program) Instantiate(ctx context.Context, host vm.Host, config vm.Config) (vm.Instance, error) {
 	i, err := p.interpreter.Instantiate(ctx, host, config)
 	if err != nil {
 		return nil, err
 	}
-	loaded := &instance{i}
-	if err := loaded.load(p.code, config.StartFuel-i.FuelUsed()); err != nil {
+	program := &instance{i}
+	if p.code == nil {
+		return program, nil
+	}
+	if err := program.load(p.code, config.StartFuel-i.FuelUsed()); err != nil {
 		i.Close()
 		return nil, err
 	}
-	return loaded, nil
+	return program, nil
 }
 
 // Close implements vm.Compiled.
-func (p *Program) Close(context.Context) error { return nil }
+func (p *Program) Close(ctx context.Context) error {
+	if p.code == nil {
+		return p.interpreter.Close(ctx) // the image is this program's own
+	}
+	return nil
+}
 
 // instance is one of the interpreter's. What functions of the interpreter were running when it used up its fuel or its stack says
 // nothing to the author of the code.
@@ -142,7 +164,7 @@ func loading(err error) error {
 }
 
 // nobody is the host of an interpreter that starts, before any operator is there: its clock stands, its random numbers are
-// always the same (an interpreter draws new ones when it loads code), and what it says goes nowhere.
+// always the same (an interpreter draws new ones when an operator is opened), and what it says goes nowhere.
 type nobody struct{}
 
 var errNobody = errors.New("there is no state while an interpreter starts")

@@ -119,12 +119,17 @@ type compiled struct {
 	cache   wazero.CompilationCache // nil, or this module's own
 	module  wazero.CompiledModule   // its data segments are in image
 
-	image   *image // what a memory holds at first
-	started uint64 // bytes of memory of the instance that image was taken of; 0 where it holds data segments only
+	image *image // what a memory holds at first
+	// started is the bytes of memory of the instance that image was taken of; 0 where it holds data segments only. With it the
+	// runtime is that of another compiled.
+	started uint64
 }
 
 // Close implements vm.Compiled. Instances keep their view of the image.
 func (c *compiled) Close(ctx context.Context) error {
+	if c.started > 0 {
+		return c.image.close()
+	}
 	errs := []error{c.runtime.Close(ctx), c.image.close()}
 	if c.cache != nil {
 		errs = append(errs, c.cache.Close(ctx))

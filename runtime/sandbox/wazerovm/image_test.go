@@ -3,6 +3,7 @@ package wazerovm
 import (
 	"bytes"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -36,11 +37,17 @@ func starterText(fields string) string {
 // snapshotOf compiles a module and takes its image.
 func snapshotOf(t *testing.T, text string) *compiled {
 	t.Helper()
-	c := compileText(t, text).(*compiled)
-	if err := c.Snapshot(context.Background(), &fakeHost{}, vm.Config{MemoryBytesMax: memoryMax, StartFuel: 1_000_000}); err != nil {
+	return snapshot(t, compileText(t, text), nil)
+}
+
+func snapshot(t *testing.T, of vm.Compiled, prepare func(vm.Instance) error) *compiled {
+	t.Helper()
+	c, err := of.(vm.Snapshotter).Snapshot(context.Background(), &fakeHost{}, vm.Config{MemoryBytesMax: memoryMax, StartFuel: 1_000_000}, prepare)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	t.Cleanup(func() { c.Close(context.Background()) })
+	return c.(*compiled)
 }
 
 // TestSnapshot compares instances from an image with one that has started by itself.
@@ -72,6 +79,38 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
+// TestSnapshotOfASnapshot takes an image of an instance that began from one and was called: it has what the call left, and the
+// first image has not.
+func TestSnapshotOfASnapshot(t *testing.T) {
+	first := snapshotOf(t, starterText(starter))
+	before := bytes.Clone(instantiate(t, first, &fakeHost{}).Memory())
+	second := snapshot(t, first, func(i vm.Instance) error {
+		_, err := i.Call(vm.Process, 20_000, 77, plenty)
+		return err
+	})
+	want := bytes.Clone(before)
+	want[20_000] = 77
+	i := instantiate(t, second, &fakeHost{})
+	if !bytes.Equal(i.Memory(), want) {
+		t.Error("the second image is not what the call left")
+	}
+	if !bytes.Equal(instantiate(t, first, &fakeHost{}).Memory(), before) {
+		t.Error("the first image has changed")
+	}
+	if i.FuelUsed() != 0 {
+		t.Errorf("%d units at the start", i.FuelUsed())
+	}
+	broken := errors.New("not prepared")
+	_, err := first.Snapshot(context.Background(), &fakeHost{}, vm.Config{MemoryBytesMax: memoryMax}, func(vm.Instance) error { return broken })
+	if !errors.Is(err, broken) {
+		t.Errorf("%v", err)
+	}
+	if err := second.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	instantiate(t, first, &fakeHost{}) // is still open
+}
+
 // TestSnapshotGrows grows the memory of an instance that began from an image.
 func TestSnapshotGrows(t *testing.T) {
 	text := strings.Replace(starterText(starter), addAt, `local.get $a  memory.grow  i64.extend_i32_s`, 1)
@@ -95,7 +134,7 @@ func TestSnapshotIsRefused(t *testing.T) {
 		"trap":   {`(func (export "_initialize") unreachable)`, "_initialize failed"},
 	} {
 		compiled := compileText(t, guestText("", c.fields, "i64.const 0")).(vm.Snapshotter)
-		err := compiled.Snapshot(context.Background(), &fakeHost{}, vm.Config{MemoryBytesMax: memoryMax, StartFuel: 1_000_000})
+		_, err := compiled.Snapshot(context.Background(), &fakeHost{}, vm.Config{MemoryBytesMax: memoryMax, StartFuel: 1_000_000}, nil)
 		if errcode.Of(err) == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
