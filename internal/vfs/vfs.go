@@ -6,6 +6,7 @@
 package vfs
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -52,15 +53,25 @@ type FS interface {
 	Lock(name string) (io.Closer, error)
 }
 
-// ReadFile reads a whole file.
+// wholeBytesMax bounds what ReadFile reads; what is larger is read piece by piece.
+const wholeBytesMax = 128 << 20
+
+// ReadFile reads a whole file of at most 128 MiB.
 func ReadFile(f FS, name string) ([]byte, error) {
 	file, err := f.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	return io.ReadAll(file)
+	content, err := io.ReadAll(io.LimitReader(file, wholeBytesMax+1))
+	if len(content) > wholeBytesMax {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: syscall.EFBIG}
+	}
+	return content, err
 }
+
+// ErrIrregular is the error of opening what is neither a file nor a folder: a pipe, a device, a socket. Reading one may never end.
+var ErrIrregular = errors.New("it is no regular file")
 
 // Base and Join are those of path/filepath, here so that callers need not import os-facing packages.
 func Base(name string) string { return filepath.Base(name) }
@@ -73,7 +84,17 @@ var Disk FS = disk{}
 
 type disk struct{}
 
-func (disk) Open(name string) (File, error) { return open(name, os.O_RDONLY) }
+// Open does not wait for the other end of a pipe, and refuses it.
+func (disk) Open(name string) (File, error) {
+	f, err := open(name, os.O_RDONLY|syscall.O_NONBLOCK)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() && !info.IsDir() {
+		return nil, errors.Join(&fs.PathError{Op: "open", Path: name, Err: cmp.Or(err, ErrIrregular)}, f.Close())
+	}
+	return f, nil
+}
 func (disk) Create(name string) (File, error) {
 	return open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 }

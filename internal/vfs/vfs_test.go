@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -348,4 +349,17 @@ func TestLockProcesses(t *testing.T) {
 		t.Errorf("a second lock in one process: %v", err)
 	}
 	lock.Close()
+}
+
+// What may never end is refused at once: a pipe without a writer, a device.
+func TestOnlyFilesAreOpened(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{pipe, "/dev/zero"} {
+		if _, err := vfs.ReadFile(vfs.Disk, name); !errors.Is(err, vfs.ErrIrregular) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

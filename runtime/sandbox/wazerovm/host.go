@@ -18,6 +18,10 @@ import (
 const (
 	hostCallUnits  = 64
 	hostBytesShift = 4
+	// Beyond that: a vector or a line that is written, and a byte that is drawn at random.
+	vectorUnits     = 64
+	lineUnits       = 256
+	randomByteUnits = 2
 )
 
 // hostFunction is the body of an import: parameters on the stack, and its result back at its beginning.

@@ -224,8 +224,17 @@ func TestHostFunctionsTakeFuel(t *testing.T) {
 		(import "tidemill_v1" "fuel_left" (func $left (result i64)))`, "",
 		`call $left i32.const 0 i32.const 65536 call $random drop call $left i64.sub`)
 	used, err := i.Call(vm.Process, 0, 0, plenty)
-	if err != nil || used < 65536>>hostBytesShift || used > 65536>>hostBytesShift+300 {
+	if err != nil || used < 65536*randomByteUnits || used > 65536*randomByteUnits+300 {
 		t.Errorf("64 KiB of random bytes take %d units, %v", used, err)
+	}
+	w := start(t, `(import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+		(import "tidemill_v1" "fuel_left" (func $left (result i64)))`, "",
+		`call $left i32.const 2048 i32.const 10 i32.const 1000 memory.fill
+		i32.const 1024 i32.const 2048 i32.store i32.const 1028 i32.const 1000 i32.store
+		i32.const 1 i32.const 1024 i32.const 2 i32.const 1040 call $write drop call $left i64.sub`)
+	used, err = w.Call(vm.Process, 0, 0, plenty)
+	if want := uint64(1000*lineUnits + 2*vectorUnits + hostCallUnits); err != nil || used < want || used > want+500 {
+		t.Errorf("1000 lines in two vectors take %d units, %v, want about %d", used, err, want)
 	}
 	_, err = i.Call(vm.Process, 0, 0, 3000)
 	if faultOf(t, err, vm.Fuel); i.FuelUsed() < 3000 {

@@ -1,6 +1,7 @@
 package wazerovm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -115,7 +116,7 @@ func randomGet(i *instance, s []uint64) {
 		s[0] = errnoFault
 		return
 	}
-	i.chargeBytes(len(out))
+	i.charge(int64(len(out)) * randomByteUnits)
 	i.host.Random(out)
 	s[0] = errnoSuccess
 }
@@ -141,7 +142,8 @@ func fdWrite(i *instance, s []uint64) {
 			return
 		}
 		p = p[:min(len(p), writeBytesMax-written)]
-		i.chargeBytes(len(p) + 16)
+		i.charge(vectorUnits + lineUnits*int64(bytes.Count(p, []byte{'\n'})))
+		i.chargeBytes(len(p))
 		i.host.Write(fd, p)
 		written += len(p)
 	}
