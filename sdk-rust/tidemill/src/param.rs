@@ -20,7 +20,7 @@ pub trait Param: Default + Clone {
 }
 
 fn not_a<T>(what: &str) -> Result<T, String> {
-    Err(format!("it must be a {what}"))
+    Err(format!("it must be a {}", what.trim_end_matches("_ms")))
 }
 
 macro_rules! params {

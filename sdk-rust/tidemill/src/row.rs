@@ -303,6 +303,12 @@ enum Convert {
     Widen(abi::Type, abi::Type),
 }
 
+/// Whether a field of one type takes a column of another.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn takes(field: abi::Type, column: abi::Type) -> bool {
+    conversion(column, field).is_some()
+}
+
 /// The conversions: whole numbers widen, and up to 32 bits also to f64; a text can be read as bytes.
 fn conversion(column: abi::Type, field: abi::Type) -> Option<Convert> {
     const TIMES: [abi::Type; 2] = [abi::TIMESTAMP, abi::TIMESTAMP_TZ];

@@ -108,7 +108,7 @@ fn split(line: Line<'_>, out: &Out<Word<'_>>) -> Result {
     Ok(())
 }
 
-tidemill::operators!(kinds, nullable, widen, even, split, Limits, Careless, Pairing, Dice);
+tidemill::operators!(kinds, nullable, widen, even, split, copies, Limits, Careless, Pairing, Dice, Smallest);
 
 fn sample(i: i64) -> Kinds {
     Kinds {
@@ -201,6 +201,89 @@ fn a_filter_passes_all_columns_through() {
     h.send("in", rows.clone());
     let want: Vec<Kinds> = rows.into_iter().filter(|row| row.i64 % 2 == 0).collect();
     assert_eq!(h.rows::<Kinds>("out"), want);
+}
+
+#[derive(Row, Clone, Debug, PartialEq)]
+struct Numbered {
+    key: String,
+    n: i64,
+}
+
+#[operator]
+fn copies(row: &Number, out: &Out<FromInput>) {
+    (0..row.n).for_each(|_| out.emit(FromInput));
+}
+
+/// As many rows as items are no sign that each row belongs to the item of its number.
+#[test]
+fn rows_belong_to_their_items() {
+    for counts in 0..256 {
+        let mut h = Harness::new::<copies>(Config::new().input::<Numbered>("in"));
+        let rows: Vec<Numbered> = (0..4).map(|i| Numbered { key: i.to_string(), n: counts >> (2 * i) & 3 }).collect();
+        let want: Vec<Numbered> = rows.iter().flat_map(|row| vec![row.clone(); row.n as usize]).collect();
+        h.send("in", rows);
+        assert_eq!(h.rows::<Numbered>("out"), want);
+    }
+}
+
+/// Keeps numbers and answers the smallest so far: each row begins a loop over a map and leaves it early.
+#[derive(Operator)]
+struct Smallest {
+    #[tm(name = "in")]
+    input: In<Number>,
+    out: Out<Number>,
+    seen: Map<i64, i64>,
+}
+
+#[operator]
+impl Smallest {
+    #[on_row(input)]
+    fn on_row(&mut self, row: Number) {
+        self.seen.set(row.n, 1);
+        if let Some((n, _)) = self.seen.iter().next() {
+            self.out.emit(Number { n });
+        }
+    }
+}
+
+/// As few scans may be open at once, a loop that is left early must end its own.
+#[test]
+fn loops_that_are_left_early() {
+    let mut h = Harness::new::<Smallest>(Config::new().key(["key"]).input::<Numbered>("in"));
+    h.send("in", (0..200).map(|n| Numbered { key: "a".into(), n: 1000 - n }));
+    let rows = h.rows::<Number>("out");
+    assert_eq!((rows.len(), rows[199].n), (200, 801));
+}
+
+#[test]
+fn rows_of_other_types_fail_the_test() {
+    #[derive(Row)]
+    struct Given {
+        i64: i64,
+        mean: Option<f64>,
+    }
+    macro_rules! fails {
+        ($($name:ident: $t:ty, $want:literal;)*) => {$({
+            #[derive(Row)]
+            struct Taken {
+                #[allow(dead_code)]
+                $name: $t,
+            }
+            let failed = std::thread::spawn(|| {
+                let mut h = Harness::new::<even>(Config::new().input::<Given>("in"));
+                h.send("in", [Given { i64: 2, mean: None }]);
+                h.rows::<Taken>("out").len()
+            });
+            let payload = failed.join().expect_err("the types are others");
+            assert_eq!(payload.downcast_ref::<String>().map(String::as_str), Some($want));
+        })*};
+    }
+    fails! {
+        mean: i64, "the rows of port out: column mean is of type f64, its field takes i64";
+        mean: f64, "the rows of port out: column mean may be null, so its field must be an Option";
+        i64: i32, "the rows of port out: column i64 is of type i64, its field takes i32";
+        median: i64, "the rows of port out: there is no column median, only i64, mean";
+    }
 }
 
 #[test]
@@ -307,6 +390,7 @@ fn parameters_are_set() {
         (Config::new().param("must", String::from("1")), "parameter must: it must be a int"),
         (Config::new().param("must", 1.5), "parameter must: it must be a int"),
         (must.clone().param("on", 1), "parameter on: it must be a bool"),
+        (must.clone().param("wait", String::from("30s")), "parameter wait: it must be a duration"),
         (must.clone().param("wait", -1), "parameter wait: it must not be negative"),
         (Config::new().param("must", -1), "parameter must: it must not be negative"),
     ] {

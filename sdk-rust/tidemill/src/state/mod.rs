@@ -27,6 +27,10 @@
 //! `prefetch = "none"` and `prefetch = "port name"` (ports and timers, separated by spaces) change that. A cell of more than 64 KiB is
 //! never prefetched.
 //!
+//! A cell that is prefetched comes whole, with every frame that has an item of its key: prefetch a list or map whose handlers read most
+//! of it, or which stays at a few dozen entries. With thousands of entries, of which a row reads one, a frame costs the thousands; asked
+//! for, that row costs one call to the host, once for an entry and frame.
+//!
 //! What is read is a copy whose borrowed texts are valid until the handler returns: reading a `String` allocates, a `&str` does not.
 //! Methods that change take `&self`, so that a loop over a state can change it; `edit`, which lends what is stored, takes `&mut self`.
 

@@ -457,7 +457,9 @@ impl Harness {
         e.close();
     }
 
-    /// The rows that a port emitted since the last call, as the columns of `R` by name. A field that takes the event time gets the row's.
+    /// The rows that a port emitted since the last call, as the columns of `R` by name. `R` takes them as an operator takes an input: it
+    /// may leave columns out, whole numbers widen, and a column that may be null needs an `Option`. A field that takes the event time gets
+    /// the row's. It panics where the types are others.
     #[track_caller]
     pub fn rows<R: Row>(&mut self, port: &str) -> Vec<R::View<'static>> {
         let list = fields::<R>();
@@ -466,11 +468,13 @@ impl Harness {
             panic!("the operator has no output port {port}")
         };
         let schema = w.descriptor.outputs[at].schema.clone();
+        if let Err(why) = fit(&list, &schema) {
+            panic!("the rows of port {port}: {why}");
+        }
         let read = |e: world::Emitted| {
             let value = |f: &Field| match schema.iter().position(|column| column.name == f.name) {
-                _ if f.source == Source::EventTime => Datum::Int(e.time),
-                Some(i) => e.row[i].clone(),
-                None => panic!("port {port} has no column {}", f.name),
+                Some(i) if f.source == Source::Column => fitted(f, e.row[i].clone()),
+                _ => Datum::Int(e.time),
             };
             decoded::<R>(&list.iter().map(value).collect::<Values>())
         };
@@ -556,6 +560,32 @@ fn text(p: OpenProblem) -> String {
         (Some(param), _) => format!("parameter {param}: {}", p.message),
         (_, Some((port, column))) => format!("port {port}, column {column}: {}", p.message),
         _ => p.message,
+    }
+}
+
+/// Why rows of a port's columns cannot be given to fields.
+fn fit(list: &[Field], port: &[abi::Field]) -> Result<(), String> {
+    for f in list.iter().filter(|f| f.source == Source::Column) {
+        let Some(c) = port.iter().find(|c| c.name == f.name) else {
+            let names: Vec<&str> = port.iter().map(|c| c.name.as_str()).collect();
+            return Err(format!("there is no column {}, only {}", f.name, names.join(", ")));
+        };
+        if !row::takes(f.r#type(), type_of(&c.r#type)) {
+            return Err(format!("column {} is of type {}, its field takes {}", c.name, c.r#type, row::type_name(f.r#type())));
+        }
+        if c.nullable && !f.nullable {
+            return Err(format!("column {} may be null, so its field must be an Option", c.name));
+        }
+    }
+    Ok(())
+}
+
+/// A value of a column as its field has it.
+fn fitted(f: &Field, value: Datum) -> Datum {
+    match (f.r#type, value) {
+        (abi::F64, Datum::Int(v)) => Datum::Float(v as f64),
+        (abi::BINARY, Datum::Text(v)) => Datum::Bytes(v.into_bytes()),
+        (_, value) => value,
     }
 }
 

@@ -41,8 +41,14 @@ pub struct Running {
     pub key_of: Vec<usize>,
     pub names: Vec<KeyName>, // of the keys
     pub applied: Vec<Option<StateStore>>,
-    pub scans: Vec<(Vec<abi::Type>, Vec<Values>)>, // types, and the entries to come, the next one last
+    pub scans: Vec<Option<OpenScan>>,
 }
+
+/// The types of a map's entries, and those to come, the next one last.
+pub type OpenScan = (Vec<abi::Type>, Vec<Values>);
+
+/// So many scans may be open at once.
+const SCANS_MAX: usize = 64;
 
 /// An output row with its event time.
 pub struct Emitted {
@@ -246,20 +252,34 @@ impl Host for TestHost {
         if flags & abi::SCAN_DESCENDING == 0 {
             rows.reverse(); // the next entries are taken from the end
         }
-        let all = state.all();
-        world.running.scans.push((all, rows));
-        world.running.scans.len() as i32 - 1
+        let open = Some((state.all(), rows));
+        let scans = &mut world.running.scans;
+        let handle = scans.iter().position(Option::is_none).unwrap_or(scans.len());
+        if handle == SCANS_MAX {
+            broken(format!("more than {SCANS_MAX} scans are open at once"));
+        }
+        scans.resize_with(scans.len().max(handle + 1), || None);
+        scans[handle] = open;
+        handle as i32
     }
 
     fn scan_next(&self, handle: i32, out: &mut [u8]) -> i32 {
         let mut world = self.0.borrow_mut();
-        let (types, rows) = &mut world.running.scans[handle as usize];
+        let scan = &mut world.running.scans[handle as usize];
+        let Some((types, rows)) = scan else { broken(format!("scan {handle} is not open")) };
+        if out.is_empty() {
+            *scan = None;
+            return 0;
+        }
         let mut n = rows.len().min(SCAN_ROWS);
         loop {
             let next: Vec<Values> = rows.iter().rev().take(n).cloned().collect();
             let bytes = encode::block(types, &next);
             if bytes.len() <= out.len() {
                 rows.truncate(rows.len() - n);
+                if n == 0 {
+                    *scan = None;
+                }
                 return answer(&bytes, out);
             }
             if n <= 1 {
