@@ -299,6 +299,11 @@ def _set() -> None:
         count: Value[int] = 3  # type: ignore[assignment]
 
 
+def _unknown() -> None:
+    class Wrong(Base):
+        orders: In[Ordr]  # type: ignore[name-defined]  # noqa: F821
+
+
 def _param() -> None:
     class Wrong(Base):
         names: list[str] = param()
@@ -380,6 +385,7 @@ def _again() -> None:
         (_passed_input, "attribute reports: from_input, from_key, InputRow and KeyRow belong in output rows"),
         (_options, "attribute flush: state(...) does not belong to <class 'tidemill._parts.Timer'>"),
         (_set, "attribute count: it is set to 3"),
+        (_unknown, "the annotations of Wrong: name 'Ordr' is not defined"),
         (_param, "attribute names: a parameter cannot be list[str]: it is bool, int, I8 to I64, float, str or timedelta"),
         (_default, "attribute small: default 128: 128 is out of the range of i8"),
         (_prefetch, "state count is to be prefetched for nobody, which is no input port or timer"),

@@ -178,7 +178,10 @@ def class_hints(cls: type) -> dict[str, Any]:
 
     Names in them are the module's, not the class's: a slot of ``date: date`` would hide the type.
     """
-    return get_type_hints(cls, localns={}, include_extras=True)
+    try:
+        return get_type_hints(cls, localns={}, include_extras=True)
+    except NameError as e:
+        raise TypeError(f"the annotations of {cls.__name__}: {e}") from None
 
 
 def plain_name(attribute: str) -> str:
