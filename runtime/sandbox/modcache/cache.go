@@ -77,7 +77,8 @@ type key struct {
 // pending is one module under way or done.
 type pending struct {
 	done   chan struct{}
-	late   <-chan struct{} // closed when the compilation has taken too long, or has ended
+	late   <-chan struct{}    // closed when the compilation has taken too long, or has ended
+	cancel context.CancelFunc // ends it, between two functions
 	module *Module
 	err    error
 }
@@ -162,7 +163,7 @@ func (c *Cache) join(ctx context.Context, k key, build func(context.Context) (*M
 		return p, nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.most)
-	p := &pending{done: make(chan struct{}), late: ctx.Done()}
+	p := &pending{done: make(chan struct{}), late: ctx.Done(), cancel: cancel}
 	c.modules[k] = p
 	go func() {
 		defer cancel()
@@ -216,7 +217,7 @@ func (c *Cache) make(ctx context.Context, digest Digest, original func() ([]byte
 	return &Module{Digest: digest, Compiled: compiled, Report: e.Report}, nil
 }
 
-// Close closes every module. No instance may be running.
+// Close closes every module, and ends what is being compiled. No instance may be running.
 func (c *Cache) Close(ctx context.Context) error {
 	c.mu.Lock()
 	c.closed = true
@@ -224,6 +225,7 @@ func (c *Cache) Close(ctx context.Context) error {
 	c.mu.Unlock() // what is under way ends by itself, and may need the lock for it
 	var errs []error
 	for _, l := range modules {
+		l.cancel()
 		<-l.done
 		if l.module != nil {
 			errs = append(errs, l.module.Compiled.Close(ctx))

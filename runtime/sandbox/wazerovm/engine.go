@@ -10,6 +10,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/tidemill/tidemill/runtime/sandbox/meter"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
@@ -62,6 +63,9 @@ func (e *Engine) compile(ctx context.Context, code []byte) (*compiled, error) {
 	return entry.make(ctx)
 }
 
+// compilationWorkers compile one module: as many as leave room for others on a machine of four cores.
+const compilationWorkers = 2
+
 func compile(ctx context.Context, code []byte, cache wazero.CompilationCache) (_ *compiled, err error) {
 	config := wazero.NewRuntimeConfigCompiler().WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false)
 	if cache != nil {
@@ -73,7 +77,9 @@ func compile(ctx context.Context, code []byte, cache wazero.CompilationCache) (_
 			_ = c.Close(ctx)
 		}
 	}()
-	if c.module, err = c.runtime.CompileModule(ctx, code); ctx.Err() != nil {
+	// With several workers wazero looks between two functions whether the compilation is still wanted; with one it does not.
+	compiling := experimental.WithCompilationWorkers(ctx, compilationWorkers)
+	if c.module, err = c.runtime.CompileModule(compiling, code); ctx.Err() != nil {
 		return nil, ctx.Err()
 	} else if err != nil {
 		return nil, invalid(code, err)
