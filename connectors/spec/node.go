@@ -130,7 +130,11 @@ func syntaxError(file string, err error) error {
 	}
 	if errors.As(err, &positioned) && positioned.GetToken() != nil {
 		p := positioned.GetToken().Position
-		return ErrSyntax.Errorf("%s", positioned.GetMessage()).At("%s:%d:%d", file, p.Line, p.Column)
+		e := ErrSyntax.Errorf("%s", positioned.GetMessage()).At("%s:%d:%d", file, p.Line, p.Column)
+		if strings.Contains(e.Message, "'\t'") {
+			e = e.Do("indent with spaces: YAML allows no tabs there")
+		}
+		return e
 	}
 	return ErrSyntax.Errorf("%s", firstLine(err.Error())).At("%s", file)
 }

@@ -40,7 +40,7 @@ func (p *parse) object(n *Node, o *Object) Values {
 		n = &Node{Kind: Mapping, Place: n.Place, Entries: []Entry{{Name: o.Selector, Place: n.Place, Node: n}}}
 	}
 	if n.Kind != Mapping && n.Kind != Null {
-		p.fail(ErrType.Errorf("found %s where a mapping of fields is expected", n.describe()).At("%s", n.Place))
+		p.fail(ErrType.Errorf("found %s where a mapping of fields is expected", n.describe()).At("%s", n.Place).Do("write the fields as name: value, one to a line"))
 		return v
 	}
 	before := len(p.errs)
@@ -136,7 +136,7 @@ func (p *parse) defaults(o *Object, place string, v *Values) {
 		switch {
 		case f.Required:
 			if !p.reported(v, f.Name) {
-				p.fail(ErrMissing.Errorf("%s is missing", f.Name).At("%s", place).Do("%s", strings.TrimSuffix(f.Doc, ".")))
+				p.fail(ErrMissing.Errorf("%s is missing", f.Name).At("%s", place).Do("%s", f.hint()))
 			}
 		case f.Default != "" && f.Kind == Nested:
 			v.fields[f.Name] = value{v: p.object(nestedDefault(f, place), f.Object)}
@@ -171,7 +171,7 @@ func (p *parse) reported(v *Values, name string) bool {
 func (p *parse) field(e Entry, f *Field, v *Values) {
 	if e.Node.Kind == Null {
 		if f.Required {
-			p.fail(ErrMissing.Errorf("%s has no value", f.Name).At("%s", e.Node.Place))
+			p.fail(ErrMissing.Errorf("%s has no value", f.Name).At("%s", e.Node.Place).Do("%s", f.hint()))
 		}
 		v.written = append(v.written, f.Name)
 		return
@@ -196,7 +196,7 @@ func (p *parse) value(n *Node, f *Field) (any, bool) {
 		}
 	}
 	if n.Kind != Scalar {
-		p.fail(ErrType.Errorf("found %s where %s wants a value", n.describe(), f.Name).At("%s", n.Place))
+		p.fail(ErrType.Errorf("found %s where %s wants a value", n.describe(), f.Name).At("%s", n.Place).Do("%s", f.hint()))
 		return nil, false
 	}
 	text, ok := p.text(n, f)
@@ -209,7 +209,7 @@ func (p *parse) value(n *Node, f *Field) (any, bool) {
 		if f.Secret {
 			shown = masked
 		}
-		p.fail(ErrType.Errorf("%s is %q", f.Name, shown).At("%s", n.Place).Because(err))
+		p.fail(ErrType.Errorf("%s is %q", f.Name, shown).At("%s", n.Place).Because(err).Do("%s", f.hint()))
 		return nil, false
 	}
 	if f.Secret {
@@ -234,7 +234,7 @@ func (p *parse) list(n *Node, f *Field) (any, bool) {
 
 func (p *parse) entries(n *Node, f *Field) (any, bool) {
 	if n.Kind != Mapping {
-		p.fail(ErrType.Errorf("found %s where %s wants a mapping", n.describe(), f.Name).At("%s", n.Place))
+		p.fail(ErrType.Errorf("found %s where %s wants a mapping", n.describe(), f.Name).At("%s", n.Place).Do("%s", f.hint()))
 		return nil, false
 	}
 	entries := make([]MapEntry, 0, len(n.Entries))
@@ -242,7 +242,7 @@ func (p *parse) entries(n *Node, f *Field) (any, bool) {
 		elem := *f.Elem
 		one := Values{place: e.Place, fields: map[string]value{}}
 		if e.Node.Kind == Null && elem.Kind != Nested {
-			p.fail(ErrMissing.Errorf("%s %s has no value", elem.Name, e.Name).At("%s", e.Place))
+			p.fail(ErrMissing.Errorf("%s %s has no value", elem.Name, e.Name).At("%s", e.Place).Do("%s", f.hint()))
 			continue
 		}
 		if v, ok := p.value(e.Node, &elem); ok {
@@ -253,10 +253,13 @@ func (p *parse) entries(n *Node, f *Field) (any, bool) {
 	return entries, true
 }
 
+// hint says what a field is for, as the reference does.
+func (f *Field) hint() string { return f.Name + ": " + strings.TrimSuffix(f.Doc, ".") }
+
 // text returns a scalar with its references resolved.
 func (p *parse) text(n *Node, f *Field) (string, bool) {
 	if n.Kind != Scalar {
-		p.fail(ErrType.Errorf("found %s where %s wants a value", n.describe(), f.Name).At("%s", n.Place))
+		p.fail(ErrType.Errorf("found %s where %s wants a value", n.describe(), f.Name).At("%s", n.Place).Do("%s", f.hint()))
 		return "", false
 	}
 	if !strings.Contains(n.Text, "${") {
@@ -272,7 +275,8 @@ func (p *parse) text(n *Node, f *Field) (string, bool) {
 	}
 	text, err := p.resolve(n.Text)
 	if err != nil {
-		p.fail(ErrReference.Errorf("%s cannot be resolved", f.Name).At("%s", n.Place).Because(err))
+		p.fail(ErrReference.Errorf("%s cannot be resolved", f.Name).At("%s", n.Place).Because(err).
+			Do("set the variable or secret, or give a default: ${NAME:-default}"))
 		return "", false
 	}
 	return text, true
