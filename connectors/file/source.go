@@ -15,6 +15,7 @@ import (
 
 	"github.com/tidemill/tidemill/connectors"
 	"github.com/tidemill/tidemill/connectors/format"
+	"github.com/tidemill/tidemill/internal/errcode"
 	"github.com/tidemill/tidemill/internal/vfs"
 	"github.com/tidemill/tidemill/runtime/record"
 )
@@ -67,10 +68,18 @@ func (s *source) Schema(context.Context) (*record.Schema, error) {
 			break
 		}
 		if _, err := s.decoding.New(header); err != nil {
-			return nil, fmt.Errorf("reading the header of %s: %w", path, err)
+			return nil, headerError(err, path)
 		}
 	}
 	return s.schema, nil
+}
+
+// headerError says in which file a header does not fit.
+func headerError(err error, path string) error {
+	if e := errcode.Of(err); e != nil {
+		return &errcode.Error{Code: e.Code, Message: path + ": " + e.Message, Place: e.Place, Hint: e.Hint, Cause: e.Cause}
+	}
+	return fmt.Errorf("reading the header of %s: %w", path, err)
 }
 
 // Bounded implements connectors.Source.
@@ -245,7 +254,7 @@ func (s *source) whole(path string) (sp splitSpec, size int64, ready bool, err e
 	}
 	full := absolute(s.env, path)
 	if _, err := s.decoding.New(header); err != nil {
-		return sp, 0, false, fmt.Errorf("reading the header of %s: %w", full, err)
+		return sp, 0, false, headerError(err, full)
 	}
 	f, err := s.env.FS.Open(full)
 	if err != nil {

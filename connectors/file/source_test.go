@@ -374,7 +374,7 @@ func TestSourceErrors(t *testing.T) {
 		{"{path: a, format: csv}", "format csv needs a schema", format.ErrSchema},
 		{"{path: a, format: csv, schema: {a: int}}", `no type "int"`, format.ErrSchema},
 		{"{path: a, format: raw, schema: {a: i32}}", "format raw wants", format.ErrOptions},
-		{"{path: in/a.csv, format: {type: csv, header: true}, schema: {carier: utf8}}", `reading the header of in/a.csv: TM-FORMAT-002: the header has no column "carier"; did you mean "carrier"?`, format.ErrHeader},
+		{"{path: in/a.csv, format: {type: csv, header: true}, schema: {carier: utf8}}", `TM-FORMAT-002: in/a.csv: the header has no column "carier"; did you mean "carrier"?`, format.ErrHeader},
 		{"{path: in/empty.csv, format: {type: csv, header: true}, schema: {a: utf8}}", "the file is empty", format.ErrHeader},
 	} {
 		s, err := makeSource(t, env, c.options)

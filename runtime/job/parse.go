@@ -1,8 +1,6 @@
 package job
 
 import (
-	"errors"
-	"io/fs"
 	"path/filepath"
 	"sort"
 	"strconv"
@@ -25,11 +23,7 @@ const (
 func Read(files vfs.FS, name string, env Environment) (*Job, error) {
 	text, err := vfs.ReadFile(files, name)
 	if err != nil {
-		e := errRead.Errorf("%s cannot be read", name).At("%s", name).Because(err)
-		if errors.Is(err, fs.ErrNotExist) {
-			e = e.Do("give the path of a job.yaml; `tidemill new` makes one")
-		}
-		return nil, e
+		return nil, errRead.Errorf("%s cannot be read", name).At("%s", name).Because(err).Do("give the path of a job.yaml; `tidemill new` makes one")
 	}
 	return Parse(name, text, env)
 }

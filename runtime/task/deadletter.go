@@ -91,6 +91,9 @@ func badRecordError(source, split string, bad *connectors.BadRecord) error {
 	if bad.Line > 0 {
 		place += fmt.Sprintf(", line %d", bad.Line)
 	}
-	return ErrRejected.Errorf("a record cannot be read").At("%s", place).Because(bad.Reason).
-		Do("mend the record, or set on_error of the source to skip or dead_letter")
+	hint, reason := "mend the record, or set on_error of the source to skip or dead_letter", bad.Reason
+	if e := errcode.Of(reason); e != nil && e.Hint != "" {
+		reason, hint = &errcode.Error{Code: e.Code, Message: e.Message, Place: e.Place, Cause: e.Cause}, e.Hint+"; or "+hint
+	}
+	return ErrRejected.Errorf("a record cannot be read").At("%s", place).Because(reason).Do("%s", hint)
 }

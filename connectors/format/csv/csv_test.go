@@ -103,6 +103,9 @@ func TestHeaderErrors(t *testing.T) {
 	s := connectortest.Columns(t, "carrier utf8", "dep_delay i32")
 	for header, want := range map[string]string{
 		"carier,dep_delay\n":            `no column "carrier"; did you mean "carier"?`,
+		"carrier;dep_delay\n":           `columns of the header: carrier;dep_delay; if its columns are separated by ";", write delimiter: ";" under format`,
+		"carrier\tdep_delay\n":          `write delimiter: "\t" under format`,
+		"{\"carrier\":\"UA\"}\n":        `the data looks like JSON: write format: json`,
 		"carrier,dep_delay,carrier\n":   `2 columns "carrier"`,
 		"carrier,\"dep_delay\n":         "a quote is open",
 		"":                              `no column "carrier"`,

@@ -3,6 +3,7 @@ package csv
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 	"strings"
 
@@ -62,12 +63,22 @@ func (d *decoder) setColumns(header []byte) error {
 		switch {
 		case n == 0:
 			return format.ErrHeader.Errorf("the header has no column %q%s", name, spec.Nearest(name, names)).
-				Do("columns of the header: %s", strings.Join(names, ", "))
+				Do("columns of the header: %s%s", strings.Join(names, ", "), otherDelimiter(names))
 		case n > 1:
 			return format.ErrHeader.Errorf("the header has %d columns %q", n, name)
 		}
 	}
 	return nil
+}
+
+// otherDelimiter is a hint for a header that is one field.
+func otherDelimiter(names []string) string {
+	if len(names) == 1 {
+		if i := strings.IndexAny(names[0], ",;\t|"); i >= 0 {
+			return fmt.Sprintf("; if its columns are separated by %q, write delimiter: %q under format", names[0][i:i+1], names[0][i:i+1])
+		}
+	}
+	return ""
 }
 
 func (d *decoder) headerNames(header []byte) ([]string, error) {
@@ -77,7 +88,11 @@ func (d *decoder) headerNames(header []byte) ([]string, error) {
 	for at := 0; ; {
 		field, _, next, bad := d.field(line, at)
 		if bad != "" {
-			return nil, format.ErrHeader.Errorf("the header is no CSV: %s", bad)
+			e := format.ErrHeader.Errorf("the header is no CSV: %s", bad)
+			if line[0] == '{' {
+				e = e.Do("the data looks like JSON: write format: json")
+			}
+			return nil, e
 		}
 		names = append(names, string(field))
 		if next < 0 {
@@ -135,6 +150,9 @@ func (d *decoder) Decode(c format.Chunk, dst *record.Batch, max int, bad *[]conn
 			for i := range dst.Columns {
 				dst.Columns[i].Truncate(dst.Rows)
 			}
+			if c.Offset+int64(start) == 0 && d.isHeader(line) {
+				reason.Hint = "the first line names the columns: write header: true under format"
+			}
 			*bad = append(*bad, c.Bad(start, lines, line, reason))
 			continue
 		}
@@ -142,6 +160,12 @@ func (d *decoder) Decode(c format.Chunk, dst *record.Batch, max int, bad *[]conn
 		dst.Pos = append(dst.Pos, c.Offset+int64(start))
 	}
 	return p
+}
+
+// isHeader says whether a line that was taken for a record begins with the name of a column.
+func (d *decoder) isHeader(line []byte) bool {
+	field, _, _, bad := d.field(line, 0)
+	return !d.header && bad == "" && d.schema.Index(string(field)) >= 0
 }
 
 // recordEnd returns the end of the record that starts at data[start:], without its line feed, and whether it has quotes. ok is false

@@ -91,7 +91,10 @@ func (d *decoder) row(line []byte, dst *record.Batch) *errcode.Error {
 	d.scan = scanner{data: line}
 	if !d.members() {
 		s := &d.scan
-		return format.ErrMalformed.Errorf("at byte %d of the record: %s: %s", s.at, s.problem, format.Shown(line[min(s.at, len(line)):]))
+		if s.at >= len(line) {
+			return format.ErrMalformed.Errorf("at byte %d of the record: %s", s.at, s.problem)
+		}
+		return format.ErrMalformed.Errorf("at byte %d of the record: %s: %s", s.at, s.problem, format.Shown(line[s.at:]))
 	}
 	for i := range d.spans {
 		if reason := d.column(line, i, &dst.Columns[i]); reason != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -104,12 +105,14 @@ func entryOf(v checkpoint.Verified) checkpointEntry {
 type checkpointList struct {
 	Store       string            `json:"store"`
 	Checkpoints []checkpointEntry `json:"checkpoints"`
+
+	within string // where there may be some
 }
 
 // Print implements printer.
 func (l *checkpointList) Print(w io.Writer) {
 	if len(l.Checkpoints) == 0 {
-		fmt.Fprintf(w, "%s has no checkpoints\n", l.Store)
+		fmt.Fprintf(w, "%s has no checkpoints%s\n", l.Store, l.within)
 		return
 	}
 	rows := [][]string{{"checkpoint", "time", "kind", "records", "splits", "segments", "bytes", "written", ""}}
@@ -121,7 +124,7 @@ func (l *checkpointList) Print(w io.Writer) {
 		rows = append(rows, []string{fmt.Sprint(e.Checkpoint), e.Time.Format(time.RFC3339), string(e.Kind), view.Count(e.Records), fmt.Sprint(e.Splits),
 			fmt.Sprint(e.Segments), view.Bytes(e.Bytes), view.Bytes(e.BytesOwn), ""})
 	}
-	printTable(w, rows)
+	view.Table(w, rows)
 }
 
 func (a *app) checkpointLs(name string, o jobOptions) error {
@@ -134,6 +137,9 @@ func (a *app) checkpointLs(name string, o jobOptions) error {
 		return err
 	}
 	list := &checkpointList{Store: store.Place(""), Checkpoints: []checkpointEntry{}}
+	if info, err := a.Files.Stat(filepath.Join(name, "checkpoints")); err == nil && info.IsDir() {
+		list.within = "; the folder checkpoints in it may have some"
+	}
 	for _, v := range found {
 		list.Checkpoints = append(list.Checkpoints, entryOf(v))
 	}
@@ -210,28 +216,4 @@ func (a *app) checkpointVerify(name string, o jobOptions) error {
 			Do("`tidemill run` goes on from the newest whole checkpoint and says so")
 	}
 	return nil
-}
-
-// printTable writes rows of cells with columns as wide as needed.
-func printTable(w io.Writer, rows [][]string) {
-	widths := make([]int, len(rows[0]))
-	for _, r := range rows {
-		for i, cell := range r {
-			widths[i] = max(widths[i], len([]rune(cell)))
-		}
-	}
-	for _, r := range rows {
-		line := ""
-		for i, cell := range r {
-			if i == len(r)-1 {
-				line += cell
-				break
-			}
-			line += fmt.Sprintf("%-*s  ", widths[i], cell)
-		}
-		for len(line) > 0 && line[len(line)-1] == ' ' {
-			line = line[:len(line)-1]
-		}
-		fmt.Fprintln(w, line)
-	}
 }

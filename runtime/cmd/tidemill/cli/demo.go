@@ -48,15 +48,6 @@ func (a *app) demo(folder string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, clean()) }()
-	ctx, cancel := context.WithCancel(a.ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-a.stop: // here nothing is worth a last checkpoint
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	var last atomic.Pointer[telemetry.Snapshot]
 	last.Store(&telemetry.Snapshot{Job: "late-flights"})
 	shown := a.demoView(last.Load)
@@ -74,7 +65,7 @@ func (a *app) demo(folder string) (err error) {
 			}
 		},
 	}
-	r, err := d.Run(ctx)
+	r, err := d.Run(a.ctx)
 	closing()
 	a.result = r
 	if err == nil && !a.json {

@@ -2,11 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -42,12 +45,14 @@ func Process() Streams {
 // app is one invocation.
 type app struct {
 	Streams
-	ctx    context.Context // ends with the second signal
+	ctx    context.Context // ends with the first signal; where orderly is set, with the second
 	cancel context.CancelFunc
 	stop   chan struct{} // closed by the first signal
-	json   bool
-	debug  bool
-	level  slog.LevelVar
+	// orderly says that a job runs, which the first signal stops in order.
+	orderly atomic.Bool
+	json    bool
+	debug   bool
+	level   slog.LevelVar
 
 	command string // of the verb that ran: "checkpoint ls"
 	result  any    // for --json; may be set beside an error
@@ -91,6 +96,9 @@ func (a *app) watchSignals() {
 	select {
 	case <-a.Signals:
 		close(a.stop)
+		if !a.orderly.Load() {
+			a.cancel()
+		}
 	case <-a.ctx.Done():
 		return
 	}
@@ -101,24 +109,40 @@ func (a *app) watchSignals() {
 	}
 }
 
-// Version is set by the linker of a release.
-var Version = "dev"
-
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "tidemill",
 		Short: "Stream processing with WebAssembly operators",
 		Long: "tidemill runs stream-processing jobs whose operators are WebAssembly modules: keyed state, timers, event time and\n" +
 			"exactly-once checkpoints in one binary. `tidemill demo` shows it; `tidemill new` begins an operator of your own.",
-		Version:       Version,
+		Args:          cobra.ArbitraryArgs, // else cobra words the error
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object {command, ok, result, error} instead of text")
 	root.PersistentFlags().BoolVar(&a.debug, "debug", false, "log more")
+	version := false
+	root.Flags().BoolVar(&version, "version", false, "print the version")
+	root.RunE = func(c *cobra.Command, given []string) error {
+		if version {
+			return a.showVersion()
+		}
+		return a.group(c, given)
+	}
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(c *cobra.Command, args []string) {
+		if !a.json {
+			help(c, args)
+			return
+		}
+		var text strings.Builder
+		c.SetOut(&text)
+		help(c, args)
+		a.command, a.result = "help", map[string]string{"text": text.String()}
+	})
 	root.SetFlagErrorFunc(a.usage)
 	root.AddCommand(a.runCommand(), a.validateCommand(), a.planCommand(), a.inspectCommand(), a.testCommand(), a.buildCommand(),
-		a.newCommand(), a.checkpointCommand(), a.stateCommand(), a.demoCommand())
+		a.newCommand(), a.checkpointCommand(), a.stateCommand(), a.demoCommand(), a.versionCommand())
 	a.prepare(root)
 	return root
 }
@@ -130,28 +154,35 @@ func (a *app) prepare(c *cobra.Command) {
 	}
 	if args := c.Args; args != nil {
 		c.Args = func(c *cobra.Command, given []string) error {
-			if err := args(c, given); err != nil {
-				return a.usage(c, err)
+			if args(c, given) != nil { // in words that are cobra's
+				return a.usage(c, fmt.Errorf("it does not take %s", several(len(given), "argument")))
 			}
 			return nil
 		}
 	}
 	if c.HasSubCommands() && c.RunE == nil {
 		c.Args = cobra.ArbitraryArgs // else cobra words the error
-		c.RunE = func(c *cobra.Command, given []string) error {
-			if len(given) == 0 && !a.json {
-				return c.Help()
-			}
-			return unknownVerb(c, given)
-		}
+		c.RunE = a.group
 		return
 	}
-	c.PreRun = func(c *cobra.Command, _ []string) {
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
 		a.command = verb(c)
 		if a.debug {
 			a.level.Set(slog.LevelDebug)
 		}
+		if f := c.Flags().Lookup("parallelism"); f != nil && f.Changed && (f.Value.String() == "0" || f.Value.String()[0] == '-') {
+			return a.usage(c, errors.New("--parallelism must be at least 1"))
+		}
+		return nil
 	}
+}
+
+// group runs a command that only has others.
+func (a *app) group(c *cobra.Command, given []string) error {
+	if len(given) == 0 && !a.json {
+		return c.Help()
+	}
+	return unknownVerb(c, given)
 }
 
 // verb is a command's name without the program's: "checkpoint ls".

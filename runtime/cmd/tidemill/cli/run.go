@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"time"
 
@@ -91,8 +92,8 @@ func (o *jobOptions) flags(c *cobra.Command) {
 }
 
 func (a *app) run(file string, o runOptions) (err error) {
-	if o.restarts < 0 || o.parallelism < 0 {
-		return errUsage.Errorf("--restarts and --parallelism cannot be negative").At("tidemill run")
+	if o.restarts < 0 {
+		return errUsage.Errorf("--restarts cannot be negative").At("tidemill run")
 	}
 	j, err := a.job(file, o.jobOptions)
 	if err != nil {
@@ -170,6 +171,15 @@ func (a *app) serve(counters *telemetry.Job, o runOptions) (metrics.Servers, err
 		if want.address == "" {
 			continue
 		}
+		_, port, err := net.SplitHostPort(want.address)
+		if err == nil {
+			_, err = net.DefaultResolver.LookupPort(a.ctx, "tcp", port)
+		}
+		if err != nil {
+			servers.Close()
+			return nil, errUsage.Errorf("--%s %s is no address", want.what, want.address).At("tidemill run").Because(err).
+				Do("write HOST:PORT or :PORT, as in 127.0.0.1:9090")
+		}
 		s, err := want.start(want.address)
 		if err != nil {
 			servers.Close()
@@ -183,6 +193,7 @@ func (a *app) serve(counters *telemetry.Job, o runOptions) (metrics.Servers, err
 
 // deploy runs a plan; the first signal stops it.
 func (a *app) deploy(p *parts, made *plan.Plan, o runOptions, counters *telemetry.Job, shown view.View) (*engine.Result, error) {
+	a.orderly.Store(true)
 	running, err := p.engine(made).Deploy(a.ctx, made, engine.Options{
 		Fresh: o.fresh, AllowUndeclared: o.allowUndeclared, Restarts: o.restarts, Telemetry: counters, Notify: shown.Event,
 	})
@@ -249,7 +260,11 @@ func (r *runResult) print(w io.Writer) {
 	default:
 		fmt.Fprintf(w, "%s finished", r.Job)
 	}
-	fmt.Fprintf(w, ": %s records in, %s out, %s in %s (%s records/s)\n", view.Count(r.RecordsIn), view.Count(r.RecordsOut),
+	since := ""
+	if r.RestoredCheckpoint > 0 {
+		since = fmt.Sprintf(" since checkpoint %d", r.RestoredCheckpoint)
+	}
+	fmt.Fprintf(w, ": %s records in, %s out%s, %s in %s (%s records/s)\n", view.Count(r.RecordsIn), view.Count(r.RecordsOut), since,
 		several(r.Checkpoints, "checkpoint"), view.Elapsed(time.Duration(r.ElapsedMs)*time.Millisecond), view.Count(int64(r.RecordsPerSecond)))
 	if r.Late+r.Bad > 0 {
 		fmt.Fprintf(w, "%s late, %s bad\n", view.Count(r.Late), view.Count(r.Bad))

@@ -1,16 +1,12 @@
 package cli
 
 import (
-	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +14,7 @@ import (
 	"github.com/tidemill/tidemill/connectors/spec"
 	"github.com/tidemill/tidemill/runtime/checkpoint"
 	"github.com/tidemill/tidemill/runtime/checkpoint/store/dir"
-	"github.com/tidemill/tidemill/runtime/cmd/tidemill/view"
+	"github.com/tidemill/tidemill/runtime/cmd/tidemill/contents"
 	"github.com/tidemill/tidemill/runtime/record"
 	"github.com/tidemill/tidemill/runtime/state"
 )
@@ -54,48 +50,6 @@ func (a *app) stateCommand() *cobra.Command {
 	return c
 }
 
-// spaceKinds are the kinds of spaces for people.
-var spaceKinds = map[state.SpaceKind]string{
-	state.SpaceValue: "value", state.SpaceList: "list", state.SpaceMap: "map", state.SpaceTimersEvent: "event timer",
-	state.SpaceTimersProcessing: "processing timer",
-}
-
-// stateSummary is one state or timer name of an operator.
-type stateSummary struct {
-	Operator string `json:"operator"`
-	Name     string `json:"name"`
-	Kind     string `json:"kind"`
-	Columns  string `json:"columns,omitempty"`
-	Entries  int64  `json:"entries"`
-	Bytes    int64  `json:"bytes"` // of keys and values
-}
-
-// stateListing is the result of ls.
-type stateListing struct {
-	Checkpoint uint64         `json:"checkpoint"`
-	Finished   bool           `json:"finished"` // it is the one at the end of the job
-	States     []stateSummary `json:"states"`
-}
-
-// Print implements printer.
-func (l *stateListing) Print(w io.Writer) {
-	switch {
-	case len(l.States) > 0:
-		fmt.Fprintf(w, "checkpoint %d\n", l.Checkpoint)
-	case l.Finished:
-		fmt.Fprintf(w, "checkpoint %d: the job has finished, and no operator kept anything beyond its end\n", l.Checkpoint)
-		return
-	default:
-		fmt.Fprintf(w, "checkpoint %d: no operator keeps anything\n", l.Checkpoint)
-		return
-	}
-	rows := [][]string{{"operator", "name", "kind", "entries", "bytes", "columns"}}
-	for _, s := range l.States {
-		rows = append(rows, []string{s.Operator, s.Name, s.Kind, view.Count(s.Entries), view.Bytes(s.Bytes), s.Columns})
-	}
-	printTable(w, rows)
-}
-
 func (a *app) stateLs(name string, o stateOptions) error {
 	store, err := a.store(name, o.jobOptions)
 	if err != nil {
@@ -105,26 +59,9 @@ func (a *app) stateLs(name string, o stateOptions) error {
 	if err != nil {
 		return err
 	}
-	list := &stateListing{Checkpoint: m.Checkpoint, Finished: m.Finished, States: []stateSummary{}}
-	for _, node := range m.StateNodes() {
-		found := map[string]*stateSummary{}
-		err := checkpoint.ScanState(store, m, node, checkpoint.Filter{}, func(e state.Entry) error {
-			key := fmt.Sprintf("%d %s", e.Space.Kind, e.Space.Name)
-			s := found[key]
-			if s == nil {
-				s = &stateSummary{Operator: node, Name: e.Space.Name, Kind: spaceKinds[e.Space.Kind], Columns: columnsOf(e.Space)}
-				found[key] = s
-			}
-			s.Entries++
-			s.Bytes += int64(len(e.Key) + len(e.Sub) + len(e.Value))
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		for _, key := range sortedKeys(found) {
-			list.States = append(list.States, *found[key])
-		}
+	list, err := contents.List(store, m)
+	if err != nil {
+		return err
 	}
 	return a.show(list, list)
 }
@@ -136,49 +73,6 @@ func sortedKeys[V any](m map[string]V) []string {
 	}
 	sort.Strings(keys)
 	return keys
-}
-
-func columnsOf(s *state.Space) string {
-	if len(s.Value) == 0 {
-		return ""
-	}
-	value := (&record.Schema{Fields: s.Value}).String()
-	if len(s.MapKey) == 0 {
-		return value
-	}
-	return (&record.Schema{Fields: s.MapKey}).String() + " to " + value
-}
-
-// stateEntry is one entry as JSON; the fields that a kind does not have are left out.
-type stateEntry struct {
-	State  string          `json:"state,omitempty"`
-	Timer  string          `json:"timer,omitempty"`
-	Domain string          `json:"domain,omitempty"`
-	Key    json.RawMessage `json:"key"` // the key columns, or hex where their types are not known
-	MapKey json.RawMessage `json:"map_key,omitempty"`
-	Index  *uint64         `json:"index,omitempty"` // of a list element: grows in the order of appending
-	Value  json.RawMessage `json:"value,omitempty"`
-	Time   string          `json:"time,omitempty"`
-	Tag    string          `json:"tag,omitempty"`
-
-	order string // key, then state, then what is in it
-}
-
-// stateEntries is the result of get.
-type stateEntries struct {
-	Checkpoint uint64       `json:"checkpoint"`
-	Operator   string       `json:"operator"`
-	Entries    []stateEntry `json:"entries"`
-	Cut        bool         `json:"cut"` // there are more than --limit
-}
-
-// Print implements printer.
-func (l *stateEntries) Print(w io.Writer) {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	for i := range l.Entries {
-		_ = e.Encode(&l.Entries[i]) // a broken pipe ends the process
-	}
 }
 
 // errEnough ends a scan.
@@ -202,20 +96,20 @@ func (a *app) stateGet(args []string, o stateOptions) error {
 			return err
 		}
 	}
-	out := &stateEntries{Checkpoint: m.Checkpoint, Operator: args[1], Entries: []stateEntry{}}
+	out := &contents.Entries{Checkpoint: m.Checkpoint, Operator: args[1], Entries: []contents.Entry{}}
 	err = checkpoint.ScanState(store, m, args[1], filter, func(e state.Entry) error {
 		if o.limit > 0 && len(out.Entries) == o.limit {
 			out.Cut = true
 			return errEnough
 		}
-		entry, err := entryJSON(&e, key)
+		entry, err := contents.EntryOf(&e, key)
 		out.Entries = append(out.Entries, entry)
 		return err
 	})
 	if err != nil && !errors.Is(err, errEnough) {
 		return err
 	}
-	slices.SortFunc(out.Entries, func(x, y stateEntry) int { return strings.Compare(x.order, y.order) })
+	slices.SortFunc(out.Entries, func(x, y contents.Entry) int { return strings.Compare(x.Order, y.Order) })
 	if len(out.Entries) == 0 && filter.State != "" {
 		return a.nothing(store, m, args[1], filter)
 	}
@@ -289,41 +183,4 @@ func encodeKey(key []record.Field, texts []string) ([]byte, error) {
 		}
 	}
 	return record.AppendKey(nil, columns, all, 0), nil
-}
-
-func entryJSON(e *state.Entry, key []record.Field) (out stateEntry, err error) {
-	out.order = string(e.Key) + "\x00" + e.Space.Name + "\x00" + string(e.Sub)
-	if key == nil {
-		out.Key = json.RawMessage(`"` + hex.EncodeToString(e.Key) + `"`)
-	} else if out.Key, err = view.Key(key, e.Key); err != nil {
-		return out, err
-	}
-	switch e.Space.Kind {
-	case state.SpaceTimersEvent, state.SpaceTimersProcessing:
-		return timerJSON(out, e)
-	case state.SpaceMap:
-		if out.MapKey, err = view.Key(e.Space.MapKey, e.Sub); err != nil {
-			return out, err
-		}
-	case state.SpaceList:
-		if len(e.Sub) == 8 {
-			index := binary.BigEndian.Uint64(e.Sub)
-			out.Index = &index
-		}
-	}
-	out.State = e.Space.Name
-	out.Value, err = view.Row(e.Space.Value, func(c []record.Column) error { return state.NewCodec(e.Space.Value).Decode(e.Value, c) })
-	return out, err
-}
-
-func timerJSON(out stateEntry, e *state.Entry) (stateEntry, error) {
-	if len(e.Sub) < 8 {
-		return out, fmt.Errorf("a timer of %s has %d bytes", e.Space.Name, len(e.Sub))
-	}
-	out.Timer, out.Domain, out.Tag = e.Space.Name, "event", string(e.Sub[8:])
-	if e.Space.Kind == state.SpaceTimersProcessing {
-		out.Domain = "processing"
-	}
-	out.Time = time.UnixMicro(int64(binary.BigEndian.Uint64(e.Sub) ^ 1<<63)).UTC().Format(time.RFC3339Nano)
-	return out, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -151,6 +152,9 @@ func (a *app) trialJob(args []string, o testOptions) (*job.Job, string, error) {
 		abs, err := filepath.Abs(file)
 		if err != nil {
 			return nil, "", err
+		}
+		if _, err := a.Files.Stat(abs); errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(file, "*?[") {
+			return nil, "", errNotFound.Errorf("there is no file %s", file).At("--input %s", in)
 		}
 		paths[source] = abs
 	}

@@ -112,7 +112,7 @@ func (p *parts) plan(j *job.Job) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	made.Warnings = append(made.Warnings, stale(p.app.Files, made)...)
+	made.Warnings = append(made.Warnings, plan.Stale(p.app.Files, made)...)
 	return made, nil
 }
 

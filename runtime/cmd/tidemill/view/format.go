@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -79,4 +80,28 @@ func Lag(w int64, now time.Time) string {
 		return ""
 	}
 	return Elapsed(max(now.Sub(time.UnixMicro(w)), 0))
+}
+
+// Table writes rows of cells with columns as wide as needed.
+func Table(w io.Writer, rows [][]string) {
+	widths := make([]int, len(rows[0]))
+	for _, r := range rows {
+		for i, cell := range r {
+			widths[i] = max(widths[i], len([]rune(cell)))
+		}
+	}
+	for _, r := range rows {
+		line := ""
+		for i, cell := range r {
+			if i == len(r)-1 {
+				line += cell
+				break
+			}
+			line += fmt.Sprintf("%-*s  ", widths[i], cell)
+		}
+		for len(line) > 0 && line[len(line)-1] == ' ' {
+			line = line[:len(line)-1]
+		}
+		fmt.Fprintln(w, line)
+	}
 }

@@ -1,4 +1,4 @@
-package cli
+package plan
 
 import (
 	"fmt"
@@ -7,14 +7,13 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/internal/vfs"
-	"github.com/tidemill/tidemill/runtime/plan"
 )
 
 // projects are the marks of a folder whose sources `tidemill build` makes a module of beside them, and where they lie in it.
 var projects = []struct{ mark, folder, ext string }{{"go.mod", "", ".go"}, {"Cargo.toml", "src", ".rs"}, {"pyproject.toml", "", ".py"}}
 
-// stale has a warning for each module beside which lie newer sources: it was forgotten to build it again.
-func stale(files vfs.FS, made *plan.Plan) []string {
+// Stale has a warning for each module beside which lie newer sources: it was forgotten to build it again.
+func Stale(files vfs.FS, made *Plan) []string {
 	var warnings []string
 	seen := map[string]bool{}
 	for _, n := range made.Nodes {
