@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"log/slog"
 	"sort"
@@ -242,12 +243,14 @@ func (m *Module) planError(code *errcode.Code, doing string, err error) error {
 		return e
 	}
 	if f := asFault(err); f != nil {
-		return code.Errorf("%s module %s ended in a %s", doing, m.short(), faultText(f)).Because(faultCode(f.Kind).Errorf("%s", f.Detail))
+		return code.Errorf("%s module %s ended in %s", doing, m.short(), faultText(f)).Because(faultCode(f.Kind).Errorf("%s", cmp.Or(f.Detail, f.Kind.String()))).
+			Do("%s", cmp.Or(faultHint(f.Kind), "mend the module: it may not end while it says what it is and needs"))
 	}
+	const mend = "build the module again with an SDK of this version"
 	if v := asViolation(err); v != nil && v.Reserved != "" {
-		return ErrReserved.Errorf("module %s: %v", m.short(), v).Because(v)
+		return ErrReserved.Errorf("module %s: %v", m.short(), v).Because(v).Do(mend)
 	}
-	return code.Errorf("%s module %s", doing, m.short()).Because(err)
+	return code.Errorf("%s module %s", doing, m.short()).Because(err).Do(mend)
 }
 
 // openError codes a failure of open.
@@ -263,7 +266,7 @@ func (m *Module) openError(entry string, err error) error {
 		return ErrOpen.Errorf("column %s of port %s: %s", column, port, r.Message).At("column %s", r.Column).
 			Do("change the column in the schema of its source, or the field in the operator")
 	}
-	return ErrOpen.Errorf("%s", r.Message)
+	return ErrOpen.Errorf("%s", abi.CleanText([]byte(r.Message))).Do("the operator itself says so: see its documentation, or its parameters with `tidemill inspect`")
 }
 
 func faultCode(k vm.Kind) *errcode.Code {
