@@ -14,6 +14,8 @@ import (
 	"github.com/tidemill/tidemill/runtime/sandbox"
 	"github.com/tidemill/tidemill/runtime/sandbox/modcache"
 	"github.com/tidemill/tidemill/runtime/sandbox/profile"
+	"github.com/tidemill/tidemill/runtime/sandbox/script"
+	"github.com/tidemill/tidemill/runtime/sandbox/script/python"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
 )
 
@@ -35,14 +37,16 @@ func Load(language, path string, engine func(folder string) vm.Engine, limits sa
 	if err != nil {
 		return nil, err
 	}
-	cache := modcache.New(engine, modcache.Options{Limits: profile.Limits{MemoryBytesMax: limits.MemoryBytesMax}})
+	cache := modcache.New(engine, modcache.Options{
+		Limits: profile.Limits{MemoryBytesMax: abi.MemoryBytesMaxPython}, Bases: []script.Base{python.Base()},
+	})
 	m, err := cache.Load(context.Background(), binary)
 	if err != nil {
 		return nil, fmt.Errorf("loading %s: %w", path, err)
 	}
 	limits.TrapsPerMinute, limits.LogLinesPerSec = 1<<30, 1<<20
 	g := &Guest{
-		Language: language, module: sandbox.Module{Compiled: m.Compiled, Digest: m.Digest.String()}, limits: limits,
+		Language: language, module: sandbox.FromCache(m), limits: limits,
 		bindings: map[asked]*abi.Binding{},
 	}
 	d, err := sandbox.Describe(g.module, limits)

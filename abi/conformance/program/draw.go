@@ -207,6 +207,7 @@ var Drawings = []Drawing{
 	{Weights: faulty(), Steps: 40, Commands: 5},
 	{Weights: growing(), Steps: 60, Commands: 8, Large: 2},
 	{Weights: Weights{Values: 8, ListAll: 4, ListAppend: 4, MapSet: 2, MapScan: 2, TimerSet: 2, Repeat: 8}, Steps: 60, Commands: 4, Large: 1},
+	{Weights: Weights{ValueGet: 4, ValueSet: 4, ValueAdd: 3, ValueClear: 3, ListAll: 5, ListLen: 3, ListAppend: 6, ListClear: 4}, Steps: 60, Commands: 8},
 	{Weights: Weights{MapGet: 3, MapSet: 8, MapAdd: 3, MapDelete: 3, MapClear: 1, MapScan: 6, Repeat: 1}, Steps: 60, Commands: 10},
 	{Weights: Weights{TimerSet: 10, TimerDelete: 2, TimerDeleteAt: 3, Clock: 3, Due: 1, ValueAdd: 1, MapScan: 1}, Steps: 60, Commands: 6},
 }
