@@ -55,6 +55,10 @@ func compileGo(ctx context.Context, dir string, _ Options) (binary []byte, versi
 		return nil, "", ErrSources.Errorf("there are no Go files").At("%s", dir).
 			Do("name the folder of an operator's main package; `tidemill new NAME` starts one")
 	}
+	if _, _, err := goModuleOf(dir); err != nil {
+		return nil, "", ErrSources.Errorf("the Go files belong to no module: there is no go.mod in their folder or above it").At("%s", dir).
+			Do("run `go mod init NAME` there and require the SDK; `tidemill new NAME` makes a folder that has both")
+	}
 	goTool, version, err := goToolchain(ctx)
 	if err != nil {
 		return nil, "", err

@@ -2,6 +2,8 @@ package build
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,8 +44,12 @@ func Languages() (names []string) {
 // languageOf finds the language of the sources at a path: a folder, or one file where a language has operators of one file.
 func languageOf(path string) (*language, error) {
 	info, err := os.Stat(path)
-	if err != nil {
-		return nil, ErrSources.Errorf("%s cannot be read", path).Because(err).Do("name the folder of an operator; `tidemill new NAME` starts one")
+	const hint = "name the folder of an operator; `tidemill new NAME` starts one"
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, ErrSources.Errorf("there is no such folder or file").At("%s", path).Do(hint)
+	case err != nil:
+		return nil, ErrSources.Errorf("%s cannot be read", path).Because(err).Do(hint)
 	}
 	var expected []string
 	for _, l := range languages {
@@ -52,8 +58,10 @@ func languageOf(path string) (*language, error) {
 		}
 		expected = append(expected, l.sources)
 	}
-	return nil, ErrSources.Errorf("there are no sources of an operator: no %s", strings.Join(expected, ", no ")).At("%s", path).
-		Do("name the folder of an operator; `tidemill new NAME` starts one")
+	if !info.IsDir() {
+		return nil, ErrSources.Errorf("this file is no operator by itself").At("%s", path).Do(hint)
+	}
+	return nil, ErrSources.Errorf("there are no sources of an operator: no %s", strings.Join(expected, ", no ")).At("%s", path).Do(hint)
 }
 
 func (l *language) holds(path string, folder bool) bool {
