@@ -92,6 +92,9 @@ func newSource(_ context.Context, env connectors.Env, v spec.Values) (connectors
 }
 
 func newSink(_ context.Context, env connectors.Env, v spec.Values) (connectors.Sink, error) {
+	if v.String("path") == "" {
+		return nil, v.Errorf(ErrOptions, "path", "the path is empty").Do("name a folder for the output; . is that of job.yaml")
+	}
 	t := format.Lookup(v.Object("format").Choice())
 	return &sink{env: env, dir: absolute(env, v.String("path")), format: t, formatOptions: v.Object("format"),
 		rollBytes: v.Int("roll_bytes"), rollCheckpoints: int(v.Int("roll_checkpoints"))}, nil

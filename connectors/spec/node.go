@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -62,6 +63,7 @@ func Load(file string, text []byte, resolve Resolve) (*Document, error) {
 	if len(text) > fileBytesMax {
 		return nil, ErrSyntax.Errorf("the file has %d bytes, the limit is %d", len(text), fileBytesMax).At("%s", file)
 	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	parsed, err := parseYAML(file, text)
 	if err != nil {
 		return nil, err

@@ -262,6 +262,10 @@ func (p *parse) text(n *Node, f *Field) (string, bool) {
 		p.fail(ErrType.Errorf("found %s where %s wants a value", n.describe(), f.Name).At("%s", n.Place).Do("%s", f.hint()))
 		return "", false
 	}
+	if strings.ContainsRune(n.Text, 0) {
+		p.fail(ErrType.Errorf("%s holds a NUL", f.Name).At("%s", n.Place).Do("%s", f.hint()))
+		return "", false
+	}
 	if !strings.Contains(n.Text, "${") {
 		return n.Text, true
 	}

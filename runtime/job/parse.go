@@ -120,6 +120,9 @@ func (p *parser) read(v spec.Values) {
 	j.Name, j.Parallelism, j.MaxParallelism = v.String("name"), int(v.Int("parallelism")), int(v.Int("max_parallelism"))
 	c := v.Object("checkpoint")
 	j.Checkpoint = Checkpoint{Interval: c.Duration("interval"), Store: p.path(c.String("store")), Keep: int(c.Int("keep"))}
+	if c.Set("store") && j.Checkpoint.Store == "" {
+		p.fail(c.Errorf(spec.ErrType, "store", "the store is empty").Do("name a folder for the checkpoints"))
+	}
 	for _, e := range v.Map("sources") {
 		j.Sources = append(j.Sources, p.source(e))
 	}

@@ -340,3 +340,25 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestReferencesThatAreRefused(t *testing.T) {
+	env := Environment{Lookup: func(string) (string, bool) { return "", false }}
+	for _, text := range []string{"${A:-${B}}", "${A", "${}", "${A B}"} {
+		if got, err := env.resolve(text); err == nil {
+			t.Errorf("%s is %q", text, got)
+		}
+	}
+}
+
+func TestTextsThatAreRefused(t *testing.T) {
+	const rest = "\nsources: {s: {connector: file, path: a, format: raw}}\nsinks: {o: {connector: file, path: o, format: raw, input: s}}\n"
+	for text, want := range map[string]string{
+		`{store: ""}`:     "the store is empty",
+		`{store: "a\0b"}`: "store holds a NUL",
+	} {
+		_, err := Parse("job.yaml", []byte("\ufeffname: j\ncheckpoint: "+text+rest), Environment{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

@@ -87,6 +87,8 @@ func (e Environment) value(reference string) (string, error) {
 	}
 	value, set := e.Lookup(name)
 	switch {
+	case strings.Contains(alternative, "${"):
+		return "", fmt.Errorf("the default of ${%s} holds a reference; want plain text", name)
 	case has && value == "":
 		return alternative, nil
 	case !set:
