@@ -58,6 +58,8 @@ type Result struct {
 	Output  string   `json:"output_check"` // how the outputs were checked
 	Budget  string   `json:"budget,omitempty"`
 	Notes   string   `json:"notes,omitempty"`
+	// Figures are what else was measured, by a name that tells the unit.
+	Figures map[string]float64 `json:"figures,omitempty"`
 	Commit  string   `json:"commit"`
 	Machine string   `json:"machine"`
 	Go      string   `json:"go"`
