@@ -145,9 +145,19 @@ func (c *Case) String() string {
 			if s.More {
 				port = "more"
 			}
-			fmt.Fprintf(&b, "row %d: %s key %v time %d %v: %s\n", row, port, s.Key, s.EventTime, s.Record, Format(s.Program))
+			b.WriteString(short(fmt.Sprintf("row %d: %s key %v time %d %v: %s", row, port, s.Key, s.EventTime, s.Record, Format(s.Program))) + "\n")
 			row++
 		}
 	}
 	return b.String()
+}
+
+// lineMax is where lines for people end: texts may be long.
+const lineMax = 1000
+
+func short(line string) string {
+	if len(line) <= lineMax {
+		return line
+	}
+	return strings.ToValidUTF8(line[:lineMax], "") + "..."
 }
