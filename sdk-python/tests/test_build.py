@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -176,6 +177,12 @@ def test_what_cannot_be_built_is_told(tmp_path: Path, files: dict[str, str], wan
         build(folder, None, False, base)
     assert str(e.value).startswith(want.replace("{folder}", str(folder)))
     assert not (folder / "op.wasm").exists()
+
+
+def test_syntax_that_is_too_new_for_this_python(tmp_path: Path, base: Base) -> None:
+    source = write(tmp_path, {"op.py": "x ="}) / "op.py"
+    with pytest.raises(BuildError, match=r"\n  if that is newer than this Python, build with Python 3\.99\.0"):
+        build(source, None, False, dataclasses.replace(base, version="3.99.0"))
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
