@@ -44,7 +44,7 @@ def build(sources: Path, out: Path | None, standalone: bool, base: Base) -> Buil
     archive = collect(sources)
     code = archive.encode()
     archive.check_imports(base.modules)
-    module = make(code, describe(archive, base.language), standalone, base)
+    module = make(code, describe(archive, base), standalone, base)
     try:
         partial = out.with_name(out.name + ".tmp")
         partial.write_bytes(module)
@@ -64,7 +64,7 @@ def make(code: bytes, description: bytes, standalone: bool, base: Base) -> bytes
     )
 
 
-def describe(archive: Archive, language: str) -> bytes:
+def describe(archive: Archive, base: Base) -> bytes:
     """The description of the operators of an archive, in canonical JSON.
 
     The sources are imported by a Python of its own, which sees nothing but them, the standard library and this package.
@@ -77,7 +77,7 @@ def describe(archive: Archive, language: str) -> bytes:
         program = Path(__file__).with_name("_describe.py")
         result = Path(folder, "-description")
         done = subprocess.run(
-            [sys.executable, "-I", "-S", "-B", program, folder, archive.entry, language, result],
+            [sys.executable, "-I", "-S", "-B", program, folder, archive.entry, base.language, result],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -89,6 +89,9 @@ def describe(archive: Archive, language: str) -> bytes:
         answer = json.loads(result.read_bytes())
     if "error" in answer:
         message, place = answer["error"]
-        raise BuildError(message, place=place, hint="mend the sources; `python -m pytest` shows the same errors")
+        hint = "mend the sources; `python -m pytest` shows the same errors"
+        if message.startswith("SyntaxError") and sys.version_info[:2] < tuple(map(int, base.version.split(".")[:2])):
+            hint = f"if that is newer than this Python, build with Python {base.version} or by `tidemill build`"
+        raise BuildError(message, place=place, hint=hint)
     description: str = answer["description"]
     return description.encode()
