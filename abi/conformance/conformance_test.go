@@ -244,6 +244,7 @@ func TestRepeated(t *testing.T) {
 
 // FuzzCase gives the same bytes to all guests and to the model.
 func FuzzCase(f *testing.F) {
+	allGuests(f) // compiling them takes longer than one input may
 	for seed := range uint64(12) {
 		c := program.DrawCase(rand.New(rand.NewPCG(seed, 3)), program.Drawings[int(seed)%len(program.Drawings)])
 		f.Add(c.Bytes())
