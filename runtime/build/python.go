@@ -167,7 +167,7 @@ func (p *pythonPacker) folder(root string) error {
 			return ErrSources.Errorf("%s is a native extension, which cannot run in a module", rel).At("%s", file).
 				Do("use a pure-Python package in its place, or leave the folder out")
 		case ".json", ".txt", ".csv", ".toml":
-			if _, err := os.Stat(filepath.Join(filepath.Dir(file), "__init__.py")); err != nil {
+			if !isFile(filepath.Join(filepath.Dir(file), "__init__.py")) {
 				return nil // not inside of a package, where nothing finds it
 			}
 		default:
@@ -185,7 +185,11 @@ func leftOutFolder(folder, name string) bool {
 	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".egg-info") || strings.HasSuffix(name, ".dist-info") {
 		return true
 	}
-	_, err := os.Stat(filepath.Join(folder, "pyvenv.cfg"))
+	return isFile(filepath.Join(folder, "pyvenv.cfg"))
+}
+
+func isFile(path string) bool {
+	_, err := os.Stat(path)
 	return err == nil
 }
 

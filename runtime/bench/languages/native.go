@@ -12,12 +12,15 @@ import (
 // rest are the methods that the three operators have no use of.
 type rest struct{ ctx *operator.Context }
 
-func (r *rest) Open(ctx *operator.Context) error { r.ctx = ctx; return nil }
-func (*rest) Advance(int64) error                { return nil }
-func (*rest) Tick(int64) error                   { return nil }
-func (*rest) End() error                         { return nil }
-func (*rest) Barrier() error                     { return nil }
-func (*rest) Close() error                       { return nil }
+func (r *rest) Open(ctx *operator.Context) error { //nolint:unparam // the contract's signature
+	r.ctx = ctx
+	return nil
+}
+func (*rest) Advance(int64) error { return nil }
+func (*rest) Tick(int64) error    { return nil }
+func (*rest) End() error          { return nil }
+func (*rest) Barrier() error      { return nil }
+func (*rest) Close() error        { return nil }
 
 // emit hands on columns with what belongs to the rows of a batch.
 func (r *rest) emit(b *record.Batch, columns ...record.Column) {

@@ -67,8 +67,11 @@ func appendCustom(out []byte, name string, content []byte) []byte {
 // *errcode.Error. The module's bytes alias the binary.
 func Parse(binary []byte) (*Module, error) {
 	sections, err := wasm.Sections(binary)
-	if err != nil || !has(sections, BaseSection) {
-		return nil, nil // malformed ones are told by whoever decodes all of it
+	if !has(sections, BaseSection) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, ErrModule.Errorf("the module cannot be read to its end").Because(err).Do(rebuild)
 	}
 	if len(binary) > abi.ModuleBytesMax {
 		return nil, ErrModule.Errorf("the module has %d bytes, at most %d are allowed", len(binary), abi.ModuleBytesMax).Do(rebuild)

@@ -74,6 +74,7 @@ func TestModulesThatCannotBe(t *testing.T) {
 		"short digest":      {func(m *Module) []byte { m.Base.SHA256 = digest[:40]; return raw(m) }, "not 64 lower-case hex digits"},
 		"version":           {func(m *Module) []byte { m.Base.ABI = 2; return raw(m) }, "version 2 of the ABI, this host speaks version 1"},
 		"language":          {func(m *Module) []byte { m.Base.Language = ""; return raw(m) }, "no language"},
+		"cut short":         {func(m *Module) []byte { b := encoded(m); return b[:len(b)-2] }, "cannot be read to its end"},
 		"archive":           {func(m *Module) []byte { m.Code = append(m.Code, ' '); return encoded(m) }, "not canonical from byte"},
 	} {
 		_, err := Parse(c.change(sample(t)))
@@ -95,7 +96,8 @@ func encoded(m *Module) []byte {
 func raw(m *Module) []byte {
 	wrong := m.Base
 	m.Base = Reference{ABI: 1, Language: "python", Version: "3", SHA256: digest}
-	right, base := `{"abi":1,"language":"python","version":"3","sha256":"`+digest+`"}`, ""
+	var base string
+	right := `{"abi":1,"language":"python","version":"3","sha256":"` + digest + `"}`
 	switch {
 	case wrong.SHA256 != digest:
 		base = strings.Replace(right, digest, wrong.SHA256, 1)

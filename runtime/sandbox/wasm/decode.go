@@ -56,7 +56,7 @@ func (d *decoder) sections() {
 }
 
 // Sections reads the heads of a binary's sections: their ids, places and, of custom ones, names. It takes no time by what is in
-// them and checks nothing of it, nor their order. The error is an *Error.
+// them and checks nothing of it, nor their order. The error is an *Error; the sections before it are returned with it.
 func Sections(binary []byte) (list []Section, err error) {
 	defer catch(&err)
 	for r := begin(binary); r.more(); {
