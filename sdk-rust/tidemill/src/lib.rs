@@ -112,6 +112,13 @@
 //!
 #![doc = include_str!("rules.md")]
 
+#[cfg(test)]
+extern crate self as tidemill; // for the macros' code in this crate's own tests
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod answer;
 mod arena;
 mod batch;

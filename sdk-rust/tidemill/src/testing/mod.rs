@@ -7,6 +7,8 @@
 //! With [`Config::shake`] frames are cut at random, states are asked for instead of sent, and the operator is replaced by a new one
 //! between frames: what it emits must not change.
 
+#[cfg(test)]
+mod allocs;
 mod decode;
 mod encode;
 mod panics;
