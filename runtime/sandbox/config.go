@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"sync/atomic"
+
 	"github.com/tidemill/tidemill/abi"
 	"github.com/tidemill/tidemill/runtime/sandbox/modcache"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
@@ -14,11 +16,13 @@ type Module struct {
 	// itself without being asked.
 	Interpreted bool
 	Described   []byte
+	// description is kept with the cache's module; nil for a module that no cache has.
+	description *atomic.Pointer[abi.Description]
 }
 
 // FromCache is a module as the cache has it.
 func FromCache(m *modcache.Module) Module {
-	loaded := Module{Compiled: m.Compiled, Digest: m.Digest.String()}
+	loaded := Module{Compiled: m.Compiled, Digest: m.Digest.String(), description: &m.Description}
 	if m.Script != nil {
 		loaded.Interpreted, loaded.Described = true, m.Script.Describe
 	}

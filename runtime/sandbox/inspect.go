@@ -26,8 +26,11 @@ type Inspection struct {
 	Params     map[string]any // those given, checked, with defaults for the rest
 }
 
-// Describe asks a throw-away instance what the module holds.
+// Describe asks a throw-away instance what the module holds. The description is shared and must not be changed.
 func Describe(m Module, limits Limits) (*abi.Description, error) {
+	if d := m.known(); d != nil {
+		return d, nil
+	}
 	limits = m.Limits(limits)
 	g, err := throwAway(&m, &limits)
 	if err != nil {
@@ -63,8 +66,19 @@ func (m *Module) say(g *guest) ([]byte, error) {
 	return said, nil
 }
 
-// ask asks an instance what the module holds. What a module says of itself without being asked must be the same.
+// known is what the module has said before: a description depends on nothing but the module.
+func (m *Module) known() *abi.Description {
+	if m.description == nil {
+		return nil
+	}
+	return m.description.Load()
+}
+
+// ask asks an instance what the module holds, once. What a module says of itself without being asked must be the same.
 func (m *Module) ask(g *guest) (*abi.Description, error) {
+	if d := m.known(); d != nil {
+		return d, nil
+	}
 	said, err := m.say(g)
 	if err != nil {
 		return nil, err
@@ -76,6 +90,9 @@ func (m *Module) ask(g *guest) (*abi.Description, error) {
 	d, err := abi.ParseDescription(said)
 	if err != nil {
 		return nil, m.planError(ErrDescribe, "describing", err)
+	}
+	if m.description != nil {
+		m.description.Store(d)
 	}
 	return d, nil
 }

@@ -46,6 +46,9 @@ func TestScripts(t *testing.T) {
 	if err != nil || d.Entry("op") == nil {
 		t.Fatalf("%+v, %v", d, err)
 	}
+	if again, err := Describe(Module{description: m.description}, Limits{}); err != nil || again != d {
+		t.Errorf("a module is asked twice: %v", err)
+	}
 	if _, err := Inspect(m, Limits{}, abi.OpenRequest{Entry: "op", Inputs: []abi.OpenInput{{Port: "in"}}}); err != nil {
 		t.Error(err)
 	}

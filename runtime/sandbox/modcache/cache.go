@@ -11,8 +11,10 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/tidemill/tidemill/abi"
 	"github.com/tidemill/tidemill/internal/errcode"
 	"github.com/tidemill/tidemill/runtime/sandbox/meter"
 	"github.com/tidemill/tidemill/runtime/sandbox/profile"
@@ -52,6 +54,9 @@ type Module struct {
 	Compiled vm.Compiled
 	Report   meter.Report   // of the base, where the module is code for one
 	Script   *script.Module // nil where the module is not code for an interpreter
+	// Description is what the module has said that it holds, for whoever asks next: it always says the same. Nil until somebody
+	// has asked.
+	Description atomic.Pointer[abi.Description]
 }
 
 // Cache loads modules. It is safe for concurrent use.
