@@ -7,9 +7,9 @@
 # It writes into FOLDER what the host and the wheel carry: tidemill-python.wasm.gz, tidemill-python.lock, which says from what it was made,
 # and tidemill-python.modules, the names of all modules that can be imported; and tidemill-python.wasm.
 #
-# It needs a Debian-like machine with apt-get, a C compiler, make and python3. Compiler (clang, wasi-libc) and CPython's source come as
-# packages from the mirror that the machine's own apt uses, and are unpacked into the work folder; nothing is installed. A python3.13 of
-# the very version to build with is taken from $PYTHON313, PATH or pyenv, else built. What the work folder has is used again.
+# It needs a Debian-like x86-64 machine with apt-get, patch and make. Compiler (clang, wasi-libc), CPython's source and a Python to build with
+# come as packages from the mirror that the machine's own apt uses, and are unpacked into the work folder; nothing is installed. What
+# the work folder has is used again.
 #
 # The result depends on nothing but the packages' versions, which the lock records, and the files of this folder and of ../src: not on
 # paths, time or machine. Five minutes on two cores.
@@ -102,23 +102,30 @@ source_code() {
 	fi
 }
 
-# native sets $python to a python of the very version, which the cross build runs and which compiles the library: others may compile it to
-# other bytes.
+# native sets $python to Debian's own python of the very version, which the cross build runs and which compiles the library: others may
+# compile it to other bytes. It is unpacked with the C library that it was linked to.
 native() {
-	local candidate
-	for candidate in "${PYTHON313:-}" python3.13 "$HOME/.pyenv/versions/$version/bin/python3.13" "$work/native/python"; do
-		if candidate=$(command -v "$candidate") && [ "$("$candidate" -c 'import platform; print(platform.python_version())' 2>/dev/null)" = "$version" ]; then
-			python=$candidate
-			return
-		fi
-	done
-	mkdir -p "$work/native"
+	local root=$work/native apt=$work/apt package
+	python=$work/bin/native-python
+	[ -e "$root/complete" ] && return
+	rm -rf "$root" && mkdir -p "$root/debs"
 	(
-		cd "$work/native"
-		PKG_CONFIG_LIBDIR=/nonexistent ../cpython/configure -q --disable-test-modules --without-ensurepip OPT='-O1 -DNDEBUG' >configure.log 2>&1
-		make -j"$jobs" python OPT='-O1 -DNDEBUG' >make.log 2>&1
+		cd "$root/debs"
+		for package in python3.13-minimal libpython3.13-minimal libpython3.13-stdlib; do
+			APT_CONFIG=$apt/apt.conf apt-get -qq download "$package=$revision"
+		done
+		APT_CONFIG=$apt/apt.conf apt-get -qq download libc6/trixie libexpat1/trixie zlib1g/trixie
 	)
-	python=$work/native/python
+	for package in "$root"/debs/*.deb; do
+		dpkg --fsys-tarfile "$package" | tar -C "$root" -x --exclude='./usr/share/*'
+	done
+	cat >"$python" <<-END
+		#!/bin/sh
+		PYTHONHOME=$root/usr PYTHONDONTWRITEBYTECODE=1 exec $root/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 \\
+			--library-path $root/usr/lib/x86_64-linux-gnu $root/usr/bin/python3.13 "\$@"
+	END
+	chmod +x "$python"
+	touch "$root/complete"
 }
 
 # Modules of the standard library in C that need what an operator does not have, or are large and rarely used.
@@ -204,9 +211,9 @@ step compiler
 compiler
 step 'source of CPython'
 source_code
-step "python to build with, for $version"
+step "Python $version to build with"
 native
-step "interpreter, with $python"
+step interpreter
 interpreter
 step guest
 guest

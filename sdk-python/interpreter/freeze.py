@@ -20,7 +20,7 @@ MODULES = """
 """.split()
 
 # Packages with all that is in them but tests and main programs.
-PACKAGES = ["collections", "html", "importlib.resources", "json", "pathlib", "re"]
+PACKAGES = ["collections", "html", "importlib.resources", "json", "pathlib", "re", "tomllib"]
 
 # Parts of packages.
 PARTS = """

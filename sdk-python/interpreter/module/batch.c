@@ -331,7 +331,7 @@ static void lend(Builder *b, uint32_t span, const Py_buffer *held, uint32_t widt
 }
 
 /* batch_flush adds what was emitted to the answer. */
-int batch_flush(Output *out, Builder *b)
+void batch_flush(Output *out, Builder *b)
 {
     for (uint32_t k = 0; k < out->emitted_n; k++) {
         const struct Emitted *m = &out->emitted[k];
@@ -354,7 +354,6 @@ int batch_flush(Output *out, Builder *b)
         }
         builder_close(b);
     }
-    return 0;
 }
 
 static PyMethodDef output_methods[] = {

@@ -125,7 +125,9 @@ static int map_load(State *s, uint32_t keys, Section section)
             m->cells[i].to = start[i + 1];
         }
     }
-    return status ? state_columns(s, section) : 0;
+    if (status)
+        state_columns(s, section);
+    return 0;
 }
 
 static int add_changes(Map *m, Changes *changes, uint32_t key)
@@ -275,14 +277,10 @@ static Found look(Map *m, PyObject *object)
     return found;
 }
 
-/* put is the entry of the current key's map for a change of it, or NULL. */
-static Entry *put(Map *m, PyObject *object)
+/* put is the entry of a key, whose data it takes over, for a change of it; NULL without memory. */
+static Entry *put(Map *m, uint32_t cell, Datum *key)
 {
-    uint32_t cell = state_key(&m->state);
     const Layout *l = m->state.key;
-    Datum key[l->n];
-    if (cell == TM_NO_KEY || row_data(l, object, m->state.what_key, key) < 0)
-        return NULL;
     uint32_t hash = hash_of(m, cell, key), i = find(m, cell, hash, key);
     if (i > 0) {
         data_clear(l, key);
@@ -330,12 +328,17 @@ static PyObject *map_set(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
     Map *m = (Map *)self;
     const Layout *l = m->state.value;
-    Datum value[l->n];
+    Datum key[m->state.key->n], value[l->n];
     if (!_PyArg_CheckPositional("set", n, 2, 2))
         return NULL;
-    if (state_key(&m->state) == TM_NO_KEY || row_data(l, args[1], m->state.what, value) < 0)
+    uint32_t cell = state_key(&m->state);
+    if (cell == TM_NO_KEY || row_data(m->state.key, args[0], m->state.what_key, key) < 0)
         return NULL;
-    Entry *e = put(m, args[0]);
+    if (row_data(l, args[1], m->state.what, value) < 0) {
+        data_clear(m->state.key, key);
+        return NULL;
+    }
+    Entry *e = put(m, cell, key);
     if (!e) {
         data_clear(l, value);
         return NULL;
@@ -346,9 +349,12 @@ static PyObject *map_set(PyObject *self, PyObject *const *args, Py_ssize_t n)
     Py_RETURN_NONE;
 }
 
-static PyObject *map_delete(PyObject *self, PyObject *key)
+static PyObject *map_delete(PyObject *self, PyObject *object)
 {
-    if (!put((Map *)self, key))
+    Map *m = (Map *)self;
+    Datum key[m->state.key->n];
+    uint32_t cell = state_key(&m->state);
+    if (cell == TM_NO_KEY || row_data(m->state.key, object, m->state.what_key, key) < 0 || !put(m, cell, key))
         return NULL;
     Py_RETURN_NONE;
 }

@@ -32,7 +32,7 @@ Input *input_new(Engine *e, uint32_t id, PyObject *table, PyObject *place)
 }
 
 /* load makes the columns of the frame those of the fields. */
-static int load(Input *in)
+static void load(Input *in)
 {
     Engine *e = in->handle.engine;
     Section batch = e->frame.batch;
@@ -41,7 +41,6 @@ static int load(Input *in)
     for (uint32_t i = 0; i < in->layout->n; i++)
         if (in->layout->fields[i].column < 0)
             in->fields[i] = (Column){.type = TM_TIMESTAMP, .values = section_array(batch, 20)};
-    return 0;
 }
 
 static int emit_all(Output *out, PyObject *rows)
@@ -109,8 +108,7 @@ static int handle(Input *in, uint32_t i)
 /* input_run processes the first items of a BATCH frame and tells how many took effect. */
 int input_run(Input *in, uint32_t limit, uint32_t *done)
 {
-    if (load(in) < 0)
-        return -1;
+    load(in);
     if (in->how == HOW_BATCH)
         return batch_run(in, limit, done);
     Engine *e = in->handle.engine;
@@ -364,12 +362,14 @@ static void lend_values(Builder *b, uint32_t node, const Field *f, const Values 
 }
 
 /* output_flush adds the rows emitted since output_reset to the answer; done is the number of items that took effect. */
-int output_flush(Output *out, Builder *b, uint32_t done)
+void output_flush(Output *out, Builder *b, uint32_t done)
 {
-    if (out->emitted_n > 0)
-        return batch_flush(out, b);
+    if (out->emitted_n > 0) {
+        batch_flush(out, b);
+        return;
+    }
     if (out->n == 0)
-        return 0;
+        return;
     uint32_t head = output_open(out, b, out->n);
     if (identity(out, done)) {
         builder_put32(b, head + 12, TM_BATCH_IDENTITY);
@@ -383,7 +383,6 @@ int output_flush(Output *out, Builder *b, uint32_t done)
         lend_values(b, head + TM_BATCH_SIZE + (uint32_t)f->column * TM_NODE_SIZE, f, &out->values[i], out->n);
     }
     builder_close(b);
-    return 0;
 }
 
 static PyObject *emit(PyObject *self, PyObject *row)

@@ -26,10 +26,9 @@ State *state_new(Engine *e, uint32_t id, PyObject *table)
 }
 
 /* state_columns reads the columns of a state's section of the frame. */
-int state_columns(State *s, Section section)
+void state_columns(State *s, Section section)
 {
     section_columns(section, TM_STATE_SIZE, load32(section.head + 12), s->columns);
-    return 0;
 }
 
 /* state_ask asks the host for a cell, or for an entry of a map, and returns whether it is there. The block is valid until the next

@@ -5,7 +5,8 @@
  * are those of sdk-go/internal/engine.
  *
  * Everything runs in one thread. Handles hold the engine that they belong to, and the engine holds its handles: neither is freed
- * before its instance, so reference cycles do not matter and no type takes part in garbage collection.
+ * before its instance, so reference cycles do not matter, no type takes part in garbage collection, and what an operator that cannot be
+ * opened leaves behind is not given back.
  *
  * Functions that can fail return -1 or NULL with a Python exception set. */
 #ifndef TIDEMILL_H
@@ -20,7 +21,7 @@
 #include "abi.h"
 #include "internal/pycore_modsupport.h"
 
-/* The memory of one contract number that is not in the definition: no item has a key. */
+/* The key of an item that has none. */
 #define TM_NO_KEY UINT32_MAX
 
 typedef struct Engine Engine;
@@ -403,11 +404,11 @@ int output_source(Output *out);
 int output_emit(Output *out, PyObject *row);
 void output_reset(Output *out);
 uint32_t output_sections(const Output *out);
-int output_flush(Output *out, Builder *b, uint32_t done);
+void output_flush(Output *out, Builder *b, uint32_t done);
 uint32_t output_open(Output *out, Builder *b, uint32_t rows);
 
 int batch_run(Input *in, uint32_t limit, uint32_t *done);
-int batch_flush(Output *out, Builder *b);
+void batch_flush(Output *out, Builder *b);
 void batch_reset(Output *out);
 
 /* ---- make.c ---- */
@@ -422,7 +423,7 @@ extern PyTypeObject Value_Type, List_Type, ListLoop_Type, Map_Type, MapLoop_Type
 enum { CELL_ABSENT = TM_STATUS_ABSENT, CELL_INLINE = TM_STATUS_INLINE, CELL_ASK = TM_STATUS_ASK };
 
 State *state_new(Engine *e, uint32_t id, PyObject *table);
-int state_columns(State *s, Section section);
+void state_columns(State *s, Section section);
 int state_ask(State *s, uint32_t key, const Builder *map_key, Section *block);
 PyObject *loop_ended(const Engine *e, uint64_t run);
 int changes_add(Changes *c, uint32_t key, uint32_t row, uint8_t op);
@@ -444,7 +445,7 @@ extern PyTypeObject Timer_Type, Counter_Type, Gauge_Type, KeyReader_Type;
 Handle *handle_new(PyTypeObject *type, Engine *e, uint32_t id);
 PyObject *timer_new(Engine *e, uint32_t id, int domain);
 int timers_run(Engine *e, uint32_t limit, uint32_t *done);
-int timers_flush(TimerLog *log, Builder *b);
+void timers_flush(TimerLog *log, Builder *b);
 void metrics_reset(Engine *e);
 void metrics_flush(Engine *e, Builder *b);
 KeyReader *key_new(Engine *e, PyObject *rows);

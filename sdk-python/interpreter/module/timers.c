@@ -171,11 +171,11 @@ int timers_run(Engine *e, uint32_t limit, uint32_t *done)
 }
 
 /* timers_flush adds the changes to the answer. */
-int timers_flush(TimerLog *log, Builder *b)
+void timers_flush(TimerLog *log, Builder *b)
 {
     uint32_t n = log->n;
     if (n == 0)
-        return 0;
+        return;
     uint32_t head = builder_open(b, TM_SECTION_TIMERS, 0, TM_TIMERS_SIZE, 0);
     builder_put32(b, head, n);
 #define COLUMN(field, type, member) \
@@ -196,7 +196,6 @@ int timers_flush(TimerLog *log, Builder *b)
         memcpy(tags, log->tags, log->tags_n);
     builder_put32(b, head + 36, log->tags_n);
     builder_close(b);
-    return 0;
 }
 
 /* ---- metrics ---- */

@@ -39,7 +39,9 @@ static int value_load(State *s, uint32_t keys, Section section)
     const uint8_t *status = section_array(section, 16);
     for (uint32_t i = 0; i < keys; i++)
         cell_at(v, i)->status = status ? status[i] : CELL_ASK;
-    return status ? state_columns(s, section) : 0;
+    if (status)
+        state_columns(s, section);
+    return 0;
 }
 
 static int value_flush(State *s, Builder *b)

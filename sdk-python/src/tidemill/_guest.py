@@ -1,4 +1,4 @@
-"""The module's side of the exports: what `_tidemill` calls to prepare the interpreter, to load the operator's code, to describe and to open.
+"""The module's side of the exports: what `_tidemill` calls to prepare the interpreter, load code, describe and open.
 
 Frames are not for this module: the engine in C processes them.
 """
@@ -26,15 +26,17 @@ from tidemill import _declare, _errors
 
 LANGUAGE = "CPython " + sys.version.split()[0]
 
+_description = b""  # of the operators that were loaded
+
 # Modules that operators usually import: they are there when an instance begins.
 _COMMON = """
-    base64 bisect collections.abc contextlib copy csv dataclasses datetime decimal enum fractions functools hashlib hmac heapq itertools json
-    linecache math operator re statistics string struct textwrap tokenize typing urllib.parse uuid
+    base64 bisect collections.abc contextlib copy csv dataclasses datetime decimal enum fractions functools hashlib hmac
+    heapq itertools json linecache math operator re statistics string struct textwrap tokenize typing urllib.parse uuid
 """.split()
 
 
 class FuelExhausted(BaseException):
-    """The call is about to use up the fuel that the host gave it. It is no Exception: code that catches those does not mean it."""
+    """The call is about to use up its fuel. It is no Exception: code that catches those does not mean it."""
 
     def __str__(self) -> str:
         return "the fuel is nearly used up: a loop without end, or raise fuel_base and fuel_per_item under limits:"
@@ -55,14 +57,18 @@ def prepare() -> None:
 
 
 def load(archive: bytes) -> bytes | None:
-    """Imports the operator's code. Answers None or an error, as JSON."""
-    random.seed()  # from the host's seed: until here it was the same in all instances
+    """Imports the operator's code. Answers None or an error, as JSON.
+
+    The host may copy the memory as it is then, too, so that what is drawn or kept here is the same in all instances.
+    """
+    global _description
     try:
         content = json.loads(archive)
         finder = _Archive(dict(content["files"]))
         sys.meta_path.insert(0, finder)
         _import_entry(finder, content["entry"].removesuffix(".py"))
-        describe()  # tells what is wrong with a declaration
+        _description = _declare.description_json(LANGUAGE)  # tells what is wrong with a declaration
+        gc.freeze()
     except BaseException as error:
         return _failure(error)
     return None
@@ -84,11 +90,12 @@ def complain(failure: bytes) -> None:
 
 def describe() -> bytes:
     """The description of the operators that were loaded."""
-    return _declare.description_json(LANGUAGE)
+    return _description or _declare.description_json(LANGUAGE)
 
 
 def open(request: bytes) -> bytes:
     """Opens an operator and hands it to the engine. Answers the open answer of SPEC.md 4."""
+    random.seed()  # from the host's seed: until here it was the same in all instances
     try:
         binding = _declare.bind(json.loads(request), _tidemill.log)
         for rows in _rows_of(binding):
@@ -115,18 +122,20 @@ def _quicken(cls: type | None) -> None:
     init = vars(cls).get("__init__") if cls is not None else None
     if cls is None or type(cls) is not type or not isinstance(init, FunctionType) or init.__code__.co_filename != "<string>":
         return
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    fields = dataclasses.fields(cls)
     arguments = [f for f in fields if f.init]
     if (
         hasattr(cls, "__post_init__")
-        or cls.__new__ is not object.__new__
+        or "__new__" in {name for c in cls.__mro__[:-1] for name in vars(c)}
         or any(f.default_factory is not dataclasses.MISSING for f in fields)
         or init.__code__.co_kwonlyargcount
         or init.__code__.co_varnames[1 : init.__code__.co_argcount] != tuple(f.name for f in arguments)
     ):
         return
     ordered = arguments + [f for f in fields if not f.init]
-    _tidemill.quicken(cls, tuple((f.name, f.init) if f.default is dataclasses.MISSING else (f.name, f.init, f.default) for f in ordered))
+    _tidemill.quicken(
+        cls, tuple((f.name, f.init) if f.default is dataclasses.MISSING else (f.name, f.init, f.default) for f in ordered)
+    )
 
 
 def _failure(error: BaseException) -> bytes:
@@ -135,7 +144,9 @@ def _failure(error: BaseException) -> bytes:
 
 
 def _no_files(file: object, *_args: object, **_options: object) -> NoReturn:
-    raise PermissionError(errno.EPERM, "an operator has no files; data files of its own folder are read by importlib.resources", file)
+    raise PermissionError(
+        errno.EPERM, "an operator has no files; data files of its own folder are read by importlib.resources", file
+    )
 
 
 class _Missing:

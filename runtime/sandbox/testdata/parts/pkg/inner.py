@@ -1,0 +1,7 @@
+import json
+
+X = 1
+
+
+def fails() -> None:
+    json.loads("{")
