@@ -114,8 +114,8 @@ func (s *space) mapLine(sub string, value []record.Column) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	index, record := 0, ""
-	k := program.MapKey{}
+	var record string
+	index, k := 0, program.MapKey{}
 	switch s.Name {
 	case "programs":
 		return fmt.Sprintf(", %q: %x", key[0].Bytes(0), value[0].Bytes(0)), nil

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import struct
@@ -358,10 +359,8 @@ class Interpreter(tidemill.Operator):
         """Runs the program of an item."""
         self.kind, self.keyed, self.record, self.time, self.tag = kind, keyed, record, time, tag
         self.steps = 0
-        try:
+        with contextlib.suppress(Over):
             self.commands(program)
-        except Over:
-            pass
 
     def spend(self) -> None:
         if self.steps == BUDGET:
@@ -482,8 +481,7 @@ class Interpreter(tidemill.Operator):
             loop = entries.map.backward()
         else:
             loop = entries.map.range(low, high)
-        n = 0
-        for key, value in loop:
+        for n, (key, value) in enumerate(loop):
             self.observe(command, n, entries.name(key), entries.show(value))
             then = mode >> 2 & 3
             if then == 1:
@@ -492,8 +490,7 @@ class Interpreter(tidemill.Operator):
                 entries.map.clear()
             elif then == 3:
                 entries.add(key, 1)
-            n += 1
-            if n == mode >> 4:
+            if n + 1 == mode >> 4:
                 return
 
     def do_timer(self, command: int, r: Reader) -> None:
@@ -602,7 +599,14 @@ ENTRIES: tuple[Callable[[Interpreter], Entries], ...] = (
 
 # By number.
 COMMANDS: tuple[Callable[[Interpreter, int, Reader], None], ...] = (
-    *(Interpreter.do_values, Interpreter.do_echo, Interpreter.do_pass, Interpreter.do_due, Interpreter.do_draw, Interpreter.do_clock),
+    *(
+        Interpreter.do_values,
+        Interpreter.do_echo,
+        Interpreter.do_pass,
+        Interpreter.do_due,
+        Interpreter.do_draw,
+        Interpreter.do_clock,
+    ),
     *[Interpreter.do_value] * 4,
     *[Interpreter.do_list] * 4,
     *[Interpreter.do_map] * 6,

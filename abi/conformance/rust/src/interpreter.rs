@@ -418,7 +418,8 @@ impl Parts {
 
     fn fired(&mut self, name: i64, fired: Fired<'_>) -> Result {
         let program = self.programs.get(fired.tag).unwrap_or_default();
-        let mut item = Item { kind: 2 + name, keyed: true, time: Some(fired.time), tag: Some(fired.tag.into()), ..Item::default() };
+        let mut item =
+            Item { kind: 2 + name, keyed: true, time: Some(fired.time), tag: Some(fired.tag.into()), ..Item::default() };
         self.run(&mut item, &program)
     }
 
