@@ -59,7 +59,9 @@ var SourceObject = &spec.Object{
 
 var eventTimeObject = &spec.Object{
 	Fields: []spec.Field{
-		{Name: "column", Kind: spec.String, Required: true, Doc: "A column of type timestamp, timestamp_tz, date32, or i64 (microseconds since 1970)."},
+		{Name: "column", Kind: spec.String, Required: true, Doc: "A column of type timestamp, timestamp_tz, date32, or i64 with a unit."},
+		{Name: "unit", Kind: spec.Enum, Enum: []string{"s", "ms", "us"},
+			Doc: "What an i64 column counts since 1970: seconds, milliseconds or microseconds. An i64 column must have it, no other may."},
 		{Name: "out_of_orderness", Kind: spec.Duration, Default: "0s", Min: "0s",
 			Doc: "How far a record may be behind the latest one of its split and still be in time. Later ones are late: delivered, and counted."},
 		{Name: "idleness", Kind: spec.Duration, Default: "30s", Min: "0s",

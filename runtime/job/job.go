@@ -46,6 +46,7 @@ type Source struct {
 // EventTime says how event time and watermarks come from records.
 type EventTime struct {
 	Column         Name
+	Unit           string // of an i64 column: s, ms or us; empty where it is not said
 	OutOfOrderness time.Duration
 	Idleness       time.Duration
 }

@@ -155,7 +155,7 @@ func (p *parser) source(e spec.MapEntry) *Source {
 	if v.Set("event_time") {
 		et := v.Object("event_time")
 		s.EventTime = &EventTime{
-			Column:         Name{et.String("column"), et.Place("column")},
+			Column: Name{et.String("column"), et.Place("column")}, Unit: et.String("unit"),
 			OutOfOrderness: et.Duration("out_of_orderness"), Idleness: et.Duration("idleness"),
 		}
 	}

@@ -93,7 +93,7 @@ func TestParse(t *testing.T) {
 	if got := j.Sinks[0].Options.Secret("password").Reveal(); got != "hunter2" {
 		t.Errorf("secret of the file: %q", got)
 	}
-	if want := (EventTime{Name{"time_hour", "dir/job.yaml:12:26"}, 24 * time.Hour, 30 * time.Second}); *s.EventTime != want {
+	if want := (EventTime{Name{"time_hour", "dir/job.yaml:12:26"}, "", 24 * time.Hour, 30 * time.Second}); *s.EventTime != want {
 		t.Errorf("event time: %+v, want %+v", *s.EventTime, want)
 	}
 	if want := (OnError{DeadLetter, Name{"bad", "dir/job.yaml:13:41"}}); s.OnError != want {

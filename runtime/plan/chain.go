@@ -84,6 +84,9 @@ func (p *Plan) digest() string {
 			fmt.Fprintf(h, " source %q", n.Source.Kind)
 			if n.Source.EventTime != nil {
 				fmt.Fprintf(h, " event time %d", n.Source.EventTime.Column)
+				if unit := n.Source.EventTime.Unit; unit > 1 {
+					fmt.Fprintf(h, " in %d us", unit)
+				}
 			}
 		case n.Operator != nil:
 			fmt.Fprint(h, " operator")

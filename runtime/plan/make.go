@@ -179,6 +179,9 @@ func policy(on job.OnError) OnError {
 	return OnError{Policy: Fail}
 }
 
+// unitUs is a unit of time in microseconds.
+var unitUs = map[string]int64{"s": 1_000_000, "ms": 1_000, "us": 1}
+
 func eventTime(s *job.Source, schema *record.Schema) (*EventTime, error) {
 	if s.EventTime == nil {
 		return nil, nil
@@ -189,12 +192,20 @@ func eventTime(s *job.Source, schema *record.Schema) (*EventTime, error) {
 		return nil, unknownColumn(schema, et.Column, "for the event time of "+s.Name)
 	}
 	switch t := schema.Fields[i].Type; t {
-	case record.Timestamp, record.TimestampTZ, record.Date32, record.I64:
+	case record.Timestamp, record.TimestampTZ, record.Date32:
+		if et.Unit != "" {
+			return nil, errType.Errorf("event time column %q is %v and has no unit", et.Column.Text, t).At("%s", et.Column.Place).Do("remove unit")
+		}
+	case record.I64:
+		if et.Unit == "" {
+			return nil, errType.Errorf("event time column %q is i64, and its unit is not said", et.Column.Text).At("%s", et.Column.Place).
+				Do("add unit: with s, ms or us")
+		}
 	default:
 		return nil, errType.Errorf("event time cannot come from column %q: it is %v", et.Column.Text, t).At("%s", et.Column.Place).
-			Do("use a timestamp, timestamp_tz, date32 or i64 (microseconds since 1970) column")
+			Do("use a timestamp, timestamp_tz or date32 column, or i64 with a unit")
 	}
-	return &EventTime{Column: i, OutOfOrderness: et.OutOfOrderness, Idleness: et.Idleness}, nil
+	return &EventTime{Column: i, Unit: unitUs[et.Unit], OutOfOrderness: et.OutOfOrderness, Idleness: et.Idleness}, nil
 }
 
 func unknownColumn(schema *record.Schema, column job.Name, what string) error {

@@ -76,7 +76,8 @@ type Source struct {
 
 // EventTime says how event time and watermarks come from records.
 type EventTime struct {
-	Column         int // of the source's schema: timestamp, timestamp_tz, date32 or i64 (us)
+	Column         int   // of the source's schema: timestamp, timestamp_tz, date32 or i64
+	Unit           int64 // us that an i64 column counts in; 0 is 1
 	OutOfOrderness time.Duration
 	Idleness       time.Duration // 0 = never idle
 }

@@ -30,7 +30,8 @@ type Config struct {
 
 // EventTime says where event time comes from and how far it may be out of order.
 type EventTime struct {
-	Column         int // of type timestamp, timestamp_tz, date32, or i64 in us
+	Column         int   // of type timestamp, timestamp_tz, date32, or i64
+	Unit           int64 // us that an i64 column counts in; 0 is 1
 	OutOfOrderness time.Duration
 	Idleness       time.Duration // unbounded sources: a split without records for so long does not hold the watermark; 0: never
 }

@@ -130,7 +130,7 @@ func (f *fetcher) next(ctx context.Context, reader connectors.Reader, max, room 
 	if b.Rows > 0 {
 		b.Runs = []record.Run{{Origin: f.origin}}
 		if f.cfg.EventTime != nil {
-			b, r.greatest = setEventTime(b, f.cfg.EventTime.Column, &r.bad)
+			b, r.greatest = setEventTime(b, f.cfg.EventTime, &r.bad)
 		}
 	}
 	if b.Rows > 0 {

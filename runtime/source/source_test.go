@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -399,11 +400,27 @@ func TestEventTimeOfDates(t *testing.T) {
 	b.Columns[0].AppendInt(-2)
 	b.Rows, b.Pos = 3, []int64{7, 8, 9}
 	var bad []connectors.BadRecord
-	got, greatest := setEventTime(b, 0, &bad)
+	got, greatest := setEventTime(b, &EventTime{}, &bad)
 	if !slices.Equal(got.EventTime, []int64{86_400_000_000, -172_800_000_000}) || greatest != 86_400_000_000 || !slices.Equal(got.Pos, []int64{7, 9}) {
 		t.Errorf("%+v, %d", got, greatest)
 	}
 	if len(bad) != 1 || bad[0].At != 8 || string(bad[0].Raw) != `{"d":null}` || !errcode.Is(bad[0].Reason, ErrNoEventTime) {
+		t.Errorf("%+v", bad)
+	}
+}
+
+func TestEventTimeOfNumbers(t *testing.T) {
+	b := record.NewBatch(&record.Schema{Fields: []record.Field{{Name: "n", Type: record.I64}}}, 3)
+	for _, n := range []int64{1_357_000_000_000, math.MaxInt64 / 999, -5} {
+		b.Columns[0].AppendInt(n)
+	}
+	b.Rows, b.Pos = 3, []int64{7, 8, 9}
+	var bad []connectors.BadRecord
+	got, greatest := setEventTime(b, &EventTime{Unit: 1000}, &bad)
+	if !slices.Equal(got.EventTime, []int64{1_357_000_000_000_000, -5000}) || greatest != 1_357_000_000_000_000 || got.Columns[0].Int(1) != -5 {
+		t.Errorf("%+v, %d", got, greatest)
+	}
+	if len(bad) != 1 || bad[0].At != 8 || !strings.Contains(bad[0].Reason.Error(), "beyond what microseconds can count") {
 		t.Errorf("%+v", bad)
 	}
 }

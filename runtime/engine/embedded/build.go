@@ -88,7 +88,7 @@ func (a *attempt) origin(n *plan.Node) *origin {
 		Clock: e.Clock, Log: e.Log, Metrics: a.metrics(n),
 	}
 	if et := n.Source.EventTime; et != nil {
-		c.EventTime = &source.EventTime{Column: et.Column, OutOfOrderness: et.OutOfOrderness, Idleness: et.Idleness}
+		c.EventTime = &source.EventTime{Column: et.Column, Unit: et.Unit, OutOfOrderness: et.OutOfOrderness, Idleness: et.Idleness}
 	}
 	if n.Source.Rate > 0 {
 		c.Rate = source.NewRate(e.Clock, n.Source.Rate)
