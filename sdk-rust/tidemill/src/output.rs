@@ -15,29 +15,20 @@ use tidemill_sys::abi;
 pub struct Out<R: Row> {
     core: Rc<Core>,
     port: Port,
-    emitted: UnsafeCell<Emitted>,
+    emitted: UnsafeCell<Rows>,
     rows: PhantomData<fn(R)>,
 }
 
 /// What an emitted row takes besides its columns: the item it belongs to, and event time and position in the host.
 pub(crate) const ROW_BYTES: usize = 4 + 16;
 
-struct Emitted {
-    rows: Rows,
-    items: Vec<u32>,
-    identity: bool, // row i belongs to item i
-}
-
 impl<R: Row> Out<R> {
     /// Emits a row, whose texts are copied. Rows of a port keep the order in which they were emitted.
     #[inline]
     pub fn emit(&self, row: R::View<'_>) {
         // SAFETY: nothing that is called while it is borrowed is the user's or comes back here.
-        let e = unsafe { &mut *self.emitted.get() };
-        let item = self.core.item.get();
-        e.identity &= item as usize == e.items.len();
-        e.items.push(item);
-        let texts = e.rows.push::<R>(&row);
+        let rows = unsafe { &mut *self.emitted.get() };
+        let texts = rows.push_for::<R>(&row, self.core.item.get());
         self.core.add_bytes(R::WIDTH + ROW_BYTES + texts);
     }
 }
@@ -60,7 +51,7 @@ impl<R: Row> Part for Out<R> {
         });
         let rows = Rows::new(&fields);
         let port = Port::declare(to, field, fields);
-        let emitted = UnsafeCell::new(Emitted { rows, items: Vec::new(), identity: true });
+        let emitted = UnsafeCell::new(rows);
         Out { core: to.core.clone(), port, emitted, rows: PhantomData }
     }
 
@@ -79,10 +70,7 @@ impl<R: Row> Output for Out<R> {
     }
 
     fn reset(&mut self) {
-        let e = self.emitted.get_mut();
-        e.rows.clear();
-        e.items.clear();
-        e.identity = true;
+        self.emitted.get_mut().clear();
     }
 
     fn sections(&self) -> usize {
@@ -90,10 +78,9 @@ impl<R: Row> Output for Out<R> {
     }
 
     fn flush(&mut self, to: &mut Answer, done: usize) {
-        let e = self.emitted.get_mut();
-        if !e.items.is_empty() {
-            let items = if e.identity && e.items.len() == done { None } else { Some(e.items.as_slice()) };
-            self.port.write(to, &self.core, &e.rows, items);
+        let rows = self.emitted.get_mut();
+        if rows.len() > 0 {
+            self.port.write(to, &self.core, rows, rows.items(done));
         }
     }
 }

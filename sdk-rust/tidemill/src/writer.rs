@@ -10,6 +10,8 @@ use tidemill_sys::abi;
 pub struct Rows {
     columns: Vec<ColumnWriter>,    // one for each field, also for those that are passed through
     types: Vec<(abi::Type, bool)>, // and whether it may be null; type 0 for a field that is no column
+    items: Buffer,                 // the item that each row belongs to, where rows have one
+    identity: bool,                // row i belongs to item i
     rows: usize,
     capacity: usize,
 }
@@ -29,7 +31,14 @@ impl Rows {
     /// The columns of fields.
     pub fn new(fields: &[Field]) -> Rows {
         let types: Vec<_> = fields.iter().map(|f| (f.r#type, f.nullable)).collect();
-        Rows { columns: types.iter().map(|_| ColumnWriter::default()).collect(), types, rows: 0, capacity: 0 }
+        Rows {
+            columns: types.iter().map(|_| ColumnWriter::default()).collect(),
+            types,
+            items: Buffer::new(),
+            identity: true,
+            rows: 0,
+            capacity: 0,
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -39,12 +48,33 @@ impl Rows {
     /// Removes all rows and keeps the memory.
     pub fn clear(&mut self) {
         self.rows = 0;
+        self.identity = true;
         for c in &mut self.columns {
             c.nulls = 0;
             if is_text(&c.offsets) {
                 c.values.clear();
             }
         }
+    }
+
+    /// Adds a row that belongs to an item, and returns the bytes of its texts.
+    #[inline(always)]
+    pub fn push_for<R: Row>(&mut self, row: &R::View<'_>, item: u32) -> usize {
+        let at = self.rows;
+        let texts = self.push::<R>(row);
+        self.identity &= item as usize == at;
+        // SAFETY: there is room for the items of all rows.
+        unsafe { self.items.as_mut_ptr().cast::<u32>().add(at).write(item) };
+        texts
+    }
+
+    /// The items that the rows belong to, unless they are those of the same numbers, of which `done` took effect.
+    pub fn items(&self, done: usize) -> Option<&[u32]> {
+        if self.identity && self.rows == done {
+            return None;
+        }
+        // SAFETY: each row wrote its item.
+        Some(unsafe { std::slice::from_raw_parts(self.items.as_ptr().cast(), self.rows) })
     }
 
     /// Adds a row and returns the bytes of its texts.
@@ -83,6 +113,7 @@ impl Rows {
             return;
         }
         let rows = rows.max(2 * self.capacity).max(ROWS_MIN);
+        self.items.reserve(rows * size_of::<u32>());
         for (c, t) in self.columns.iter_mut().zip(&self.types) {
             c.validity.reserve(rows.div_ceil(8));
             match t.0 {

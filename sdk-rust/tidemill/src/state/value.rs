@@ -15,9 +15,14 @@ pub struct Value<T: Row> {
 struct Inner<T: Row> {
     common: Common,
     fields: Vec<Field>,
-    cells: Vec<Option<T::View<'static>>>, // by key; borrowed texts lie in the frame or in the arena
-    status: Vec<u8>,                      // by key: CLEAN, ASK or DIRTY
+    cells: Vec<Cell<T>>, // by key
     rows: Rows,
+}
+
+/// The value of one key. Borrowed texts lie in the frame or in the arena.
+struct Cell<T: Row> {
+    value: Option<T::View<'static>>,
+    status: u8, // CLEAN, ASK or DIRTY
 }
 
 /// The cell is as the host has it, must be asked for, or was changed by the frame.
@@ -30,9 +35,7 @@ impl<T: Row> Value<T> {
     #[inline]
     #[track_caller]
     pub fn get(&self) -> Option<T::View<'_>> {
-        let inner = self.inner();
-        let key = inner.loaded();
-        inner.cells[key].as_ref().map(T::copy)
+        self.inner().loaded().value.as_ref().map(T::copy)
     }
 
     /// Sets the value. Setting an equal value is a write.
@@ -43,8 +46,8 @@ impl<T: Row> Value<T> {
         let key = inner.common.key();
         inner.common.core.add_bytes(T::text_bytes(&value));
         // SAFETY: cells are forgotten when the next frame begins, as the arena is.
-        inner.cells[key] = Some(unsafe { T::keep(value, &inner.common.core.arena) });
-        inner.status[key] = DIRTY;
+        let value = unsafe { T::keep(value, &inner.common.core.arena) };
+        inner.cells[key] = Cell { value: Some(value), status: DIRTY };
     }
 
     /// Removes the value.
@@ -52,8 +55,7 @@ impl<T: Row> Value<T> {
     pub fn clear(&self) {
         let inner = self.inner();
         let key = inner.common.key();
-        inner.cells[key] = None;
-        inner.status[key] = DIRTY;
+        inner.cells[key] = Cell { value: None, status: DIRTY };
     }
 
     /// The value for changing it in place: it counts as written, and is the default where there was none.
@@ -63,11 +65,10 @@ impl<T: Row> Value<T> {
     where
         T: Owned,
     {
-        let inner = self.inner.get_mut();
-        let key = inner.loaded();
-        inner.status[key] = DIRTY;
-        let cell: &mut Option<T> = &mut inner.cells[key];
-        cell.get_or_insert_with(T::default)
+        let cell = self.inner.get_mut().loaded();
+        cell.status = DIRTY;
+        let value: &mut Option<T> = &mut cell.value;
+        value.get_or_insert_with(T::default)
     }
 
     /// What the methods work on. None of them lends any of it beyond its return, nor calls what could come back here.
@@ -80,26 +81,26 @@ impl<T: Row> Value<T> {
 }
 
 impl<T: Row> Inner<T> {
-    /// Index of the current key, whose cell is loaded.
+    /// The current key's cell, loaded.
     #[inline(always)]
     #[track_caller]
-    fn loaded(&mut self) -> usize {
+    fn loaded(&mut self) -> &mut Cell<T> {
         let key = self.common.key();
-        if self.status[key] == ASK {
+        if self.cells[key].status == ASK {
             self.load(key);
         }
-        key
+        &mut self.cells[key]
     }
 
     #[cold]
     fn load(&mut self, key: usize) {
-        self.status[key] = CLEAN;
-        self.cells[key] = self.common.ask(&[]).map(|block| {
+        let value = self.common.ask(&[]).map(|block| {
             self.common.columns.clear();
             block.columns(&mut self.common.columns, abi::BLOCK_SIZE, block.u32(8) as usize);
             // SAFETY: the block has the state's columns, and cells are forgotten with it.
             unsafe { T::read(self.common.columns.as_ptr(), 0) }
         });
+        self.cells[key] = Cell { value, status: CLEAN };
     }
 }
 
@@ -108,7 +109,7 @@ impl<T: Row> Part for Value<T> {
         let common = Common::declare(to, &field, true);
         let fields = state_fields::<T>(to, &field, "value");
         let rows = Rows::new(&fields);
-        Value { inner: UnsafeCell::new(Inner { common, fields, cells: Vec::new(), status: Vec::new(), rows }) }
+        Value { inner: UnsafeCell::new(Inner { common, fields, cells: Vec::new(), rows }) }
     }
 
     fn part(&mut self) -> PartRef<'_> {
@@ -127,10 +128,8 @@ impl<T: Row> State for Inner<T> {
 
     fn load(&mut self, keys: usize, frame: &Frame<'_>) {
         self.cells.clear();
-        self.status.clear();
         let Some(section) = frame.state(self.common.id as usize) else {
-            self.cells.resize_with(keys, || None);
-            self.status.resize(keys, ASK);
+            self.cells.resize_with(keys, || Cell { value: None, status: ASK });
             return;
         };
         self.common.columns.clear();
@@ -138,21 +137,22 @@ impl<T: Row> State for Inner<T> {
         let columns = self.common.columns.as_ptr();
         let status: &[u8] = section.array(16, keys);
         self.cells.extend(status.iter().enumerate().map(|(key, status)| {
+            let status = u32::from(*status);
             // SAFETY: the section has a row of the state's columns for each key; cells are forgotten when the next frame begins.
-            (u32::from(*status) == abi::STATUS_INLINE).then(|| unsafe { T::read(columns, key) })
+            let value = (status == abi::STATUS_INLINE).then(|| unsafe { T::read(columns, key) });
+            Cell { value, status: if status == abi::STATUS_ASK { ASK } else { CLEAN } }
         }));
-        self.status.extend(status.iter().map(|status| if u32::from(*status) == abi::STATUS_ASK { ASK } else { CLEAN }));
     }
 
     fn flush(&mut self, to: &mut Answer) {
         let changes = &mut self.common.changes;
         changes.clear();
         self.rows.clear();
-        for (key, status) in self.status.iter().enumerate() {
-            if *status != DIRTY {
+        for (key, cell) in self.cells.iter().enumerate() {
+            if cell.status != DIRTY {
                 continue;
             }
-            match &self.cells[key] {
+            match &cell.value {
                 Some(value) => {
                     changes.add(key as u32, abi::OP_SET);
                     self.rows.push::<T>(value);

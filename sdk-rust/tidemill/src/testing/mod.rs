@@ -11,6 +11,8 @@
 mod allocs;
 mod decode;
 mod encode;
+#[cfg(test)]
+mod golden;
 mod panics;
 mod store;
 mod world;
