@@ -1,12 +1,18 @@
-"""flink_job.py WORKLOAD MODE ROWS [--check]: one run of the bench on PyFlink, in its process or thread mode.
+"""flink_job.py WORKLOAD MODE ROWS [--check]: the bench on PyFlink, in its process or thread mode.
 
-With --check it prints what describes the output instead of dropping it. Parallelism is 1, all other settings are Flink's
-own; there are no checkpoints.
+It runs the job three times in one process: with few rows to warm up, with few, and with ROWS, and prints the seconds of the
+last two, wall time and CPU, as JSON; with --check it runs once and prints what describes the output. Parallelism is 1, all
+other settings are Flink's own; there are no checkpoints.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+import threading
+import time
+from pathlib import Path
 
 from pyflink.common import Configuration, Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext, StreamExecutionEnvironment
@@ -15,9 +21,10 @@ from pyflink.table import DataTypes, StreamTableEnvironment
 from pyflink.table.udf import udf
 
 SOURCE = """CREATE TABLE source (n BIGINT) WITH ('connector' = 'datagen', 'number-of-rows' = '{rows}',
-    'fields.n.kind' = 'sequence', 'fields.n.start' = '0', 'fields.n.end' = '{last}')"""
+    'rows-per-second' = '1000000000', 'fields.n.kind' = 'sequence', 'fields.n.start' = '0', 'fields.n.end' = '{last}')"""
 SCALAR = "SELECT score(LPAD(CAST(n AS STRING), 8, '0'), n, n * 0.5E0) AS score FROM source"
 KEYS = 1000
+FEW = 50_000
 
 
 @udf(result_type=DataTypes.DOUBLE())
@@ -49,21 +56,73 @@ def main(workload: str, mode: str, rows: int, check: bool) -> None:
     config.set_string("python.client.executable", sys.executable)
     env = StreamExecutionEnvironment.get_execution_environment(config)
     tables = StreamTableEnvironment.create(env)
-    tables.execute_sql(SOURCE.format(rows=rows, last=rows - 1))
-    if workload == "scalar":
-        tables.create_temporary_function("score", score)
-        query, columns = SCALAR, "score DOUBLE"
-    else:
-        stream = tables.to_data_stream(tables.sql_query(f"SELECT MOD(n, {KEYS}) AS k, n FROM source"))
-        keyed = stream.key_by(lambda row: row[0], key_type=Types.LONG())
-        counted = keyed.process(Count(), output_type=Types.ROW_NAMED(["k", "total"], [Types.LONG(), Types.LONG()]))
-        tables.create_temporary_view("counted", tables.from_data_stream(counted))
-        query, columns = "SELECT k, total FROM counted", "k BIGINT, total BIGINT"
+    tables.create_temporary_function("score", score)
     if check:
+        query, _ = declare(tables, workload, rows)
         print(describe(workload, [list(row) for row in tables.execute_sql(query).collect()]))
         return
+    meter = Meter()
+    samples = [sample(tables, workload, n, meter) for n in (FEW, FEW, rows)]
+    print(json.dumps(samples[1:]))
+
+
+def declare(tables: StreamTableEnvironment, workload: str, rows: int) -> tuple[str, str]:
+    """Declares the source of a run; returns the query and the columns of its result."""
+    tables.execute_sql("DROP TABLE IF EXISTS source")
+    tables.execute_sql(SOURCE.format(rows=rows, last=rows - 1))
+    if workload == "scalar":
+        return SCALAR, "score DOUBLE"
+    stream = tables.to_data_stream(tables.sql_query(f"SELECT MOD(n, {KEYS}) AS k, n FROM source"))
+    keyed = stream.key_by(lambda row: row[0], key_type=Types.LONG())
+    counted = keyed.process(Count(), output_type=Types.ROW_NAMED(["k", "total"], [Types.LONG(), Types.LONG()]))
+    tables.drop_temporary_view("counted")
+    tables.create_temporary_view("counted", tables.from_data_stream(counted))
+    return "SELECT k, total FROM counted", "k BIGINT, total BIGINT"
+
+
+def sample(tables: StreamTableEnvironment, workload: str, rows: int, meter: Meter) -> tuple[float, float]:
+    """Runs the job and takes its time."""
+    query, columns = declare(tables, workload, rows)
+    tables.execute_sql("DROP TABLE IF EXISTS sink")
     tables.execute_sql(f"CREATE TABLE sink ({columns}) WITH ('connector' = 'blackhole')")
+    cpu, start = meter.seconds(), time.monotonic()
     tables.execute_sql(f"INSERT INTO sink {query}").wait()
+    return time.monotonic() - start, meter.seconds() - cpu
+
+
+class Meter:
+    """Adds up the CPU time of this process and of all below it: Java, and workers, which end with the job."""
+
+    def __init__(self) -> None:
+        self.seen: dict[tuple[int, int], float] = {}  # seconds, by process and its start
+        threading.Thread(target=self.watch, daemon=True).start()
+
+    def watch(self) -> None:
+        """Looks often enough to miss little of a process that ends."""
+        while True:
+            self.look()
+            time.sleep(0.2)
+
+    def look(self) -> None:
+        """Notes what each process has used by now."""
+        stats = {}
+        for file in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                stats[int(file.parent.name)] = file.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it has ended
+        below = {os.getpid()}
+        for pid in sorted(stats):  # a process has a greater number than its parent, but where numbers begin anew
+            if int(stats[pid][1]) in below:
+                below.add(pid)
+        for pid in below:
+            used, started = sum(map(int, stats[pid][11:13])), int(stats[pid][19])
+            self.seen[pid, started] = used / os.sysconf("SC_CLK_TCK")
+
+    def seconds(self) -> float:
+        """The sum."""
+        self.look()
+        return sum(list(self.seen.values()))
 
 
 def describe(workload: str, rows: list[list[float]]) -> str:
