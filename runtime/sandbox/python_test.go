@@ -53,7 +53,7 @@ var pythonLedger = sync.OnceValues(func() (string, error) {
 	return string(text), err
 })
 
-// openPython opens an operator of the Python ledger with limits at which its faults end soon.
+// openPython opens an operator of the Python ledger.
 func openPython(t *testing.T, entry string, adjust func(*Config)) *rig {
 	t.Helper()
 	source, err := pythonLedger()
@@ -67,7 +67,7 @@ func openPython(t *testing.T, entry string, adjust func(*Config)) *rig {
 		t.Fatal(err)
 	}
 	return newRigFor(t, &program{descriptor: *found.Descriptor}, m, entry, inputs, func(c *Config) {
-		c.Limits = Limits{FuelBase: 2_000_000_000, FuelPerItem: 5_000_000, TrapsPerMinute: 1 << 20}
+		c.Limits = Limits{TrapsPerMinute: 1 << 20} // fuel and memory as by default
 		if adjust != nil {
 			adjust(c)
 		}
@@ -157,6 +157,7 @@ func TestPythonThatDoesNotLoad(t *testing.T) {
 		"import":  {"import tidemill\nimport numpy\n", "op.py:2", "No module named 'numpy'"},
 		"syntax":  {"x = (\n", "op.py:1", "SyntaxError"},
 		"loop":    {"n = 0\nwhile True:\n    n += 1\n", "op.py:2", "FuelExhausted"},
+		"nothing": {"import tidemill\n", "", "no operator"},
 		"open":    {"open('x.json')\n", "op.py:1", ""},
 		"recurse": {"def f():\n    f()\nf()\n", "op.py:2", "RecursionError"},
 	} {
@@ -177,11 +178,12 @@ func TestPythonThatDoesNotLoad(t *testing.T) {
 
 const drawing = `
 import os
+import random
 import tidemill
 
 @tidemill.map
 def draw(n: int) -> str:
-    return f"{os.urandom(8).hex()}"
+    return f"{random.random()} {os.urandom(8).hex()}"
 `
 
 // TestPythonDrawsAnew has instances of one image draw from the module random and from the system: those of two subtasks draw
@@ -206,7 +208,7 @@ func TestPythonDrawsAnew(t *testing.T) {
 		return strings.Fields(values(&r.emitted[0].batch.Columns[0])[0].(string))
 	}
 	a, b, again := draw(0), draw(1), draw(0)
-	for i, of := range []string{"os.urandom"} {
+	for i, of := range []string{"random", "os.urandom"} {
 		if a[i] == b[i] || a[i] != again[i] {
 			t.Errorf("%s: two subtasks draw %s and %s, the first once more %s", of, a[i], b[i], again[i])
 		}
