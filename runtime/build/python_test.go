@@ -165,6 +165,7 @@ func TestPythonMistakes(t *testing.T) {
 		"syntax":   {"import tidemill\n\ndef f(:\n    pass\n", "op.py:3", "SyntaxError"},
 		"import":   {"import tidemill\nimport math\nimport numpy\n", "op.py:3", "No module named 'numpy'"},
 		"raise":    {"def f():\n    return 1 // 0\n\nf()\n", "op.py:2", "ZeroDivisionError"},
+		"nothing":  {"import tidemill\n", "", "no operator"},
 		"encoding": {"x = '\xff'\n", "op.py", "not UTF-8"},
 	} {
 		_, err := Build(context.Background(), tree(t, map[string]string{"op.py": c.text}), pythonOptions(t))
