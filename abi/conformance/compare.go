@@ -72,10 +72,10 @@ func (e *Expected) Difference(s *Seen, plan *Plan) string {
 		return ""
 	}
 	if e.open {
-		return e.someRefusal(s, plan)
+		return e.someRefusal(s)
 	}
 	for _, part := range []string{
-		lists("port ", s.Rows, e.model.Rows), e.refusals(s, plan), e.checkpoints(s), e.metrics(s, plan),
+		lists("port ", s.Rows, e.model.Rows), e.refusals(s), e.checkpoints(s), e.metrics(s, plan),
 	} {
 		if part != "" {
 			return part
@@ -131,19 +131,16 @@ func itemOf(r *model.Rejection) string {
 }
 
 // says is whether a cause is that of a rejection: an error has the operator's message.
-func (p *Plan) says(cause string, r *model.Rejection) bool {
-	if r.Fault != program.FaultError || strings.Contains(cause, abi.CleanText([]byte(r.Message))) {
-		return true
-	}
-	return strings.Contains(r.Message, "\x00") && slices.ContainsFunc(p.Guests, func(g *Guest) bool { return g.LosesMessages })
+func says(cause string, r *model.Rejection) bool {
+	return r.Fault != program.FaultError || strings.Contains(cause, abi.CleanText([]byte(r.Message)))
 }
 
-func (e *Expected) refusals(s *Seen, plan *Plan) string {
+func (e *Expected) refusals(s *Seen) string {
 	got, want := map[string][]string{}, map[string][]string{}
 	for key, list := range e.model.Rejected {
 		for i := range list {
 			want[key] = append(want[key], itemOf(&list[i]))
-			if i < len(s.Rejected[key]) && !plan.says(s.Rejected[key][i].cause, &list[i]) {
+			if i < len(s.Rejected[key]) && !says(s.Rejected[key][i].cause, &list[i]) {
 				return fmt.Sprintf("%s was refused with\n  %s\nwant in it\n  %s", itemOf(&list[i]), short(s.Rejected[key][i].cause), short(list[i].Message))
 			}
 		}
@@ -165,11 +162,11 @@ func (e *Expected) refusals(s *Seen, plan *Plan) string {
 }
 
 // someRefusal is the comparison where a timer stopped the job: which of several is open.
-func (e *Expected) someRefusal(s *Seen, plan *Plan) string {
+func (e *Expected) someRefusal(s *Seen) string {
 	for key, list := range s.Rejected {
 		for _, got := range list {
 			for _, want := range e.model.Rejected[key] {
-				if got.item == itemOf(&want) && plan.says(got.cause, &want) {
+				if got.item == itemOf(&want) && says(got.cause, &want) {
 					return ""
 				}
 			}

@@ -43,7 +43,6 @@ var guests = sync.OnceValues(func() (list []*Guest, err error) {
 		if err != nil {
 			return nil, err
 		}
-		g.LosesMessages = m.language == "python"
 		list = append(list, g)
 	}
 	return list, nil

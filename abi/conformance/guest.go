@@ -22,11 +22,8 @@ import (
 // Guest is a compiled module that has the interpreter.
 type Guest struct {
 	Language string
-	// LosesMessages: an error's message with U+0000 in it does not arrive, as of the Python interpreter that is carried now.
-	LosesMessages bool
-
-	module sandbox.Module
-	limits sandbox.Limits
+	module   sandbox.Module
+	limits   sandbox.Limits
 
 	columnar bool // it has the operator that takes columns
 
