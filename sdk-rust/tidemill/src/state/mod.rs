@@ -22,7 +22,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! `T` is a type of column or a [`Row`](crate::Row) of them. The name, that of the field or `#[tm(name = "...")]`, is what the state is
+//! `T` is a type of column or a [`Row`] of them. The name, that of the field or `#[tm(name = "...")]`, is what the state is
 //! stored under, so renaming it starts an empty one. Values are prefetched by default, lists and maps are not; the options `prefetch`,
 //! `prefetch = "none"` and `prefetch = "port name"` (ports and timers, separated by spaces) change that. A cell of more than 64 KiB is
 //! never prefetched.
