@@ -1,18 +1,19 @@
 #!/bin/bash
-# Builds the Python interpreter of Tidemill's operators, from nothing, into one WebAssembly module: CPython compiled to a wasm32-wasi
-# reactor, the C module _tidemill (module/) built in, the standard library that makes sense and the package tidemill frozen in.
+# Builds the Python interpreter of Tidemill's operators, from nothing, into one WebAssembly module: CPython compiled to a
+# wasm32-wasi reactor, the C module _tidemill (module/) built in, the standard library that makes sense and the package
+# tidemill frozen in.
 #
 #   build.sh FOLDER [WORKFOLDER]
 #
-# It writes into FOLDER what the host and the wheel carry: tidemill-python.wasm.gz, tidemill-python.lock, which says from what it was made,
-# and tidemill-python.modules, the names of all modules that can be imported; and tidemill-python.wasm.
+# It writes into FOLDER what the host and the wheel carry: tidemill-python.wasm.gz, tidemill-python.lock, which says from
+# what it was made, and tidemill-python.modules, the names of all modules that can be imported; and tidemill-python.wasm.
 #
-# It needs a Debian-like x86-64 machine with apt-get, patch and make. Compiler (clang, wasi-libc), CPython's source and a Python to build with
-# come as packages from the mirror that the machine's own apt uses, and are unpacked into the work folder; nothing is installed. What
-# the work folder has is used again.
+# It needs a Debian-like x86-64 machine with apt-get, patch and make. Compiler (clang, wasi-libc), CPython's source and a
+# Python to build with come as packages from the mirror that the machine's own apt uses, and are unpacked into the work
+# folder; nothing is installed. What the work folder has is used again.
 #
-# The result depends on nothing but the packages' versions, which the lock records, and the files of this folder and of ../src: not on
-# paths, time or machine. Five minutes on two cores.
+# The result depends on nothing but the packages' versions, which the lock records, and the files of this folder and of
+# ../src: not on paths, time or machine. Five minutes on two cores.
 set -euo pipefail
 export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH=315532800 # 1980-01-01: what __DATE__ and __TIME__ are
 
@@ -102,8 +103,8 @@ source_code() {
 	fi
 }
 
-# native sets $python to Debian's own python of the very version, which the cross build runs and which compiles the library: others may
-# compile it to other bytes. It is unpacked with the C library that it was linked to.
+# native sets $python to Debian's own python of the very version, which the cross build runs and which compiles the library:
+# others may compile it to other bytes. It is unpacked with the C library that it was linked to.
 native() {
 	local root=$work/native apt=$work/apt package
 	python=$work/bin/native-python
@@ -149,7 +150,8 @@ interpreter() {
 		# What headers of wasi-libc announce and the library or the host does not have.
 		printf '%s=no\n' ac_cv_func_setgroups ac_cv_func_timerfd_create ac_cv_header_libintl_h ac_cv_func_dlopen ac_cv_lib_dl_dlopen
 	} >config.site
-	# Objects come from pools and whole numbers have digits of 30 bits, as on other 64-bit machines: the defaults for wasm are slower.
+	# Objects come from pools and whole numbers have digits of 30 bits, as on other 64-bit machines: the defaults for wasm are
+	# slower.
 	PKG_CONFIG_LIBDIR=/nonexistent CONFIG_SITE=$PWD/config.site CC=wasi-cc CXX=false AR=wasi-ar RANLIB=wasi-ranlib READELF=true \
 		../cpython/configure -q --host=wasm32-wasi --build="$(uname -m)-pc-linux-gnu" --with-build-python="$python" \
 		--disable-test-modules --without-ensurepip --disable-ipv6 --with-pymalloc --enable-big-digits=30 >configure.log 2>&1
@@ -161,7 +163,7 @@ interpreter() {
 # guest freezes the library and links the module.
 guest() {
 	local flags source objects=
-	flags='-D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_GETPID -D_WASI_EMULATED_PROCESS_CLOCKS -DPy_BUILD_CORE -fvisibility=hidden'
+	flags='-D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_GETPID -D_WASI_EMULATED_PROCESS_CLOCKS -DPy_BUILD_CORE -DNDEBUG -fvisibility=hidden'
 	cd "$work/wasi"
 	mkdir -p guest
 	PYTHONHASHSEED=0 "$python" "$here/freeze.py" ../cpython/Lib "$here/../src" guest

@@ -1,7 +1,8 @@
 """check.py MODULE PATH...: proves of the linked module what nobody else would notice.
 
-It exports what the contract wants and imports no more than it should; its one mutable global is the stack pointer, so that a copy of the
-memory is all there is to copy of an instance; none of the given paths of the building machine is in it.
+It exports what the contract wants and imports no more than it should; its one mutable global is the stack pointer, so
+that a copy of the memory is all there is to copy of an instance; none of the given paths of the building machine is in
+it.
 """
 
 import sys

@@ -1,8 +1,9 @@
-"""freeze.py LIB SRC OUT: compiles the standard library's modules that operators have, and the package tidemill, into the folder OUT.
+"""freeze.py LIB SRC OUT: compiles the standard library's modules that operators have, and the package tidemill, into the
+folder OUT.
 
-frozen.bin holds their code, marshalled; frozen.h the rows of CPython's table of frozen modules; tidemill-python.modules the names of all
-modules that can be imported. To be run by a Python of the very
-version of LIB, with PYTHONHASHSEED=0: the same files give the same bytes then.
+frozen.bin holds their code, marshalled; frozen.h the rows of CPython's table of frozen modules; tidemill-python.modules
+the names of all modules that can be imported. To be run by a Python of the very version of LIB, with PYTHONHASHSEED=0:
+the same files give the same bytes then.
 """
 
 import marshal
@@ -12,11 +13,12 @@ import sys
 
 # Modules, and packages without what is below them. CPython freezes a dozen more by itself, those that it starts with.
 MODULES = """
-    __future__ _colorize _compat_pickle _markupbase _opcode_metadata _py_abc _pydatetime _pydecimal _strptime _threading_local _weakrefset
-    argparse ast base64 bisect calendar colorsys configparser contextlib contextvars copy copyreg csv dataclasses datetime decimal difflib dis
-    enum fnmatch fractions functools getopt gettext glob graphlib hashlib heapq hmac inspect ipaddress keyword linecache locale logging
-    numbers opcode operator optparse pickle pprint queue quopri random reprlib sched secrets shlex shutil signal statistics string stringprep
-    struct tempfile textwrap threading timeit token tokenize traceback types typing uuid warnings weakref
+    __future__ _colorize _compat_pickle _markupbase _opcode_metadata _py_abc _pydatetime _pydecimal _strptime
+    _threading_local _weakrefset argparse ast base64 bisect calendar colorsys configparser contextlib contextvars copy
+    copyreg csv dataclasses datetime decimal difflib dis enum fnmatch fractions functools getopt gettext glob graphlib
+    hashlib heapq hmac inspect ipaddress keyword linecache locale logging numbers opcode operator optparse pickle pprint
+    queue quopri random reprlib sched secrets shlex shutil signal statistics string stringprep struct tempfile textwrap
+    threading timeit token tokenize traceback types typing uuid warnings weakref
 """.split()
 
 # Packages with all that is in them but tests and main programs.
@@ -24,12 +26,11 @@ PACKAGES = ["collections", "html", "importlib.resources", "json", "pathlib", "re
 
 # Parts of packages.
 PARTS = """
-    encodings encodings.aliases encodings.ascii encodings.base64_codec encodings.charmap encodings.cp1252 encodings.cp437
-    encodings.hex_codec encodings.idna encodings.iso8859_1 encodings.iso8859_15 encodings.latin_1 encodings.punycode
-    encodings.quopri_codec encodings.raw_unicode_escape encodings.rot_13 encodings.unicode_escape encodings.utf_16 encodings.utf_16_be
-    encodings.utf_16_le encodings.utf_32 encodings.utf_8 encodings.utf_8_sig
-    importlib importlib._abc importlib.abc importlib.readers importlib.simple
-    urllib urllib.error urllib.parse
+    encodings encodings.aliases encodings.ascii encodings.base64_codec encodings.charmap encodings.cp1252
+    encodings.cp437 encodings.hex_codec encodings.idna encodings.iso8859_1 encodings.iso8859_15 encodings.latin_1
+    encodings.punycode encodings.quopri_codec encodings.raw_unicode_escape encodings.rot_13 encodings.unicode_escape
+    encodings.utf_16 encodings.utf_16_be encodings.utf_16_le encodings.utf_32 encodings.utf_8 encodings.utf_8_sig
+    importlib importlib._abc importlib.abc importlib.readers importlib.simple urllib urllib.error urllib.parse
 """.split()
 
 
@@ -61,7 +62,8 @@ def below(lib: pathlib.Path, package: str) -> list[str]:
 def importable(lib: pathlib.Path, out: pathlib.Path) -> set[str]:
     """The modules that are built in, or that CPython freezes itself."""
     tables = (out.parent / "Modules" / "config.c").read_text() + (lib.parent / "Python" / "frozen.c").read_text()
-    return {name for name in re.findall(r'^ *\{"([A-Za-z_][\w.]*)"', tables, re.MULTILINE) if not name.startswith(("__hello", "__phello"))}
+    names = re.findall(r'^ *\{"([A-Za-z_][\w.]*)"', tables, re.MULTILINE)
+    return {name for name in names if not name.startswith(("__hello", "__phello"))}
 
 
 def main(lib: pathlib.Path, source: pathlib.Path, out: pathlib.Path) -> None:

@@ -1,5 +1,5 @@
-/* Ports whose rows come and go as columns. Columns of the input are memoryviews of the frame that end with the handler; columns for
- * output are buffers of the user's, which are held until the next frame and not copied. */
+/* Ports whose rows come and go as columns. Columns of the input are memoryviews of the frame that end with the handler;
+ * columns for output are buffers of the user's, which are held until the next frame and not copied. */
 #include "tidemill.h"
 
 /* ---- input ---- */

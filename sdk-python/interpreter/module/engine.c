@@ -112,7 +112,8 @@ static int finish(Engine *e, uint32_t done, uint32_t items)
     return builder_finish(b);
 }
 
-/* engine_apply hands the changes of one state to the host before the answer, so that what the host is asked for next shows them. */
+/* engine_apply hands the changes of one state to the host before the answer, so that what the host is asked for next shows
+ * them. */
 int engine_apply(Engine *e, State *s)
 {
     Builder *b = &e->answer;
@@ -217,8 +218,8 @@ static uint8_t *process(Engine *e, uint32_t *n)
                 return e->answer.buffer;
             }
         }
-        /* Frames end well before the limit, but one item can go past it. What it did cannot be taken back by itself, so fewer items run
-         * again. Where changes went to the host already, the host must start over, with single items. */
+        /* Frames end well before the limit, but one item can go past it. What it did cannot be taken back by itself, so
+         * fewer items run again. Where changes went to the host already, the host must start over, with single items. */
         if (done <= 1)
             return fail_limit(e, last, n);
         if (e->applied)

@@ -88,8 +88,8 @@ static uint32_t padded(uint32_t n) { return (n + TM_BUFFER_ALIGN - 1) & ~(uint32
 
 #define BUILDER_BYTES_MIN (64u << 10)
 
-/* extend adds n bytes, padded with zeros to the alignment of a buffer, and returns where they begin. The n bytes hold whatever was there.
- * Without memory it returns 0 and all that follows writes nothing. */
+/* extend adds n bytes, padded with zeros to the alignment of a buffer, and returns where they begin. The n bytes hold
+ * whatever was there. Without memory it returns 0 and all that follows writes nothing. */
 static uint32_t extend(Builder *b, uint32_t n)
 {
     uint32_t at = b->used;
@@ -220,8 +220,8 @@ int builder_finish_block(Builder *b)
     return built(b);
 }
 
-/* builder_array adds an array, writes its offset at field and returns it for filling; it is valid until the next addition. The offset
- * stays 0 for no bytes. Without memory it returns NULL. */
+/* builder_array adds an array, writes its offset at field and returns it for filling; it is valid until the next addition.
+ * The offset stays 0 for no bytes. Without memory it returns NULL. */
 void *builder_array(Builder *b, uint32_t field, uint32_t bytes)
 {
     if (bytes == 0)

@@ -1,10 +1,10 @@
 /* The imports, and the watch over the interpreter's evaluation loop.
  *
- * The host's meter works below Python: what uses up its fuel is killed without a word of where it was. So the evaluation loop counts
- * down at each call and each jump back (patches/watch.patch), and now and then looks at the fuel that is left. It keeps the line under
- * way in the fault cell; when a frame has used up half of its fuel it ends it with the item under way, so that heavy items do not add
- * up; and when little is left it raises FuelExhausted in the user's code, again and again if that is caught. The meter stays the wall,
- * also for one long call into C. */
+ * The host's meter works below Python: what uses up its fuel is killed without a word of where it was. So the evaluation
+ * loop counts down at each call and each jump back (patches/watch.patch), and now and then looks at the fuel that is left.
+ * It keeps the line under way in the fault cell; when a frame has used up half of its fuel it ends it with the item under
+ * way, so that heavy items do not add up; and when little is left it raises FuelExhausted in the user's code, again and
+ * again if that is caught. The meter stays the wall, also for one long call into C. */
 #include "tidemill.h"
 #include "internal/pycore_ceval.h"
 #include "internal/pycore_frame.h"
@@ -40,9 +40,10 @@ void host_apply(const void *frame, uint32_t len) { import_state_apply(frame, len
 
 /* ---- the watch ---- */
 
-/* TICKS_MAX checks of the loop lie between two looks: a look costs less than 0.1 % then. TICKS_CAUGHT lie between FuelExhausted and the
- * next, where the first was caught. TICKS_FIRST looks at every check begin a call with one item, which is how the host runs an item
- * again that is suspected of a fault: the line under way is exact then, if what takes so long is a call into C. */
+/* TICKS_MAX checks of the loop lie between two looks: a look costs less than 0.1 % then. TICKS_CAUGHT lie between
+ * FuelExhausted and the next, where the first was caught. TICKS_FIRST looks at every check begin a call with one item,
+ * which is how the host runs an item again that is suspected of a fault: the line under way is exact then, if what takes so
+ * long is a call into C. */
 #define TICKS_MAX 20000
 #define TICKS_CAUGHT 500
 #define TICKS_FIRST 256
@@ -82,7 +83,8 @@ void watch_end(void)
     tidemill_ticks = TICKS_MAX;
 }
 
-/* place_of writes "op.py:12" for the innermost frame that runs the user's code. Files of the library have names in brackets. */
+/* place_of writes "op.py:12" for the innermost frame that runs the user's code. Files of the library have names in
+ * brackets. */
 static void place_of(const PyThreadState *ts)
 {
     for (_PyInterpreterFrame *f = ts->current_frame; f; f = f->previous) {

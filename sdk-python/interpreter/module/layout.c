@@ -1,8 +1,8 @@
 /* Layouts: how the rows of a Python type are columns, and the way of a value between a column and Python.
  *
- * A layout finds out once where the instances of its class keep their fields. After that a row of a class with __slots__ is read and
- * written by offset, one of an ordinary class through the values that the interpreter keeps beside the object, and only rows of other
- * classes by attribute look-up. Rows are made without calling __init__. */
+ * A layout finds out once where the instances of its class keep their fields. After that a row of a class with __slots__ is
+ * read and written by offset, one of an ordinary class through the values that the interpreter keeps beside the object, and
+ * only rows of other classes by attribute look-up. Rows are made without calling __init__. */
 #include "tidemill.h"
 #include "internal/pycore_dict.h"
 #include "internal/pycore_object.h"
@@ -269,8 +269,8 @@ PyObject *datum_get(const Field *f, const Datum *d)
     return whole_get(f, d->i);
 }
 
-/* whole_at is a value of a column of whole numbers, dates or timestamps. A column without values is that of event times of a stream
- * that has none. */
+/* whole_at is a value of a column of whole numbers, dates or timestamps. A column without values is that of event times of
+ * a stream that has none. */
 static int64_t whole_at(const Column *c, uint32_t i)
 {
     if (!c->values)
@@ -668,7 +668,8 @@ void rows_write(const Layout *l, Builder *b, uint32_t nodes, const Rows *rows)
 
 /* ---- finding out ---- */
 
-/* layout_plain says whether instances are made as object makes them: only classes written in Python and object are its bases. */
+/* layout_plain says whether instances are made as object makes them: only classes written in Python and object are its
+ * bases. */
 bool layout_plain(PyTypeObject *cls)
 {
     for (; cls != &PyBaseObject_Type; cls = cls->tp_base)
@@ -727,8 +728,8 @@ static int parse_field(PyObject *item, Layout *l, Field *f)
     return 0;
 }
 
-/* layout_of makes the layout of a Rows of tidemill._declare: (cls, fields, columns), a field being (name, attribute, type, form,
- * nullable, column). */
+/* layout_of makes the layout of a Rows of tidemill._declare: (cls, fields, columns), a field being (name, attribute, type,
+ * form, nullable, column). */
 Layout *layout_of(PyObject *rows)
 {
     PyObject *cls, *fields;

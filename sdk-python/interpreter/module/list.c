@@ -1,5 +1,5 @@
-/* List: a state of any number of values a key, in the order in which they were appended. What came with the frame is read where it lies;
- * what was asked for is kept as data; what was appended is a chain. */
+/* List: a state of any number of values a key, in the order in which they were appended. What came with the frame is read
+ * where it lies; what was asked for is kept as data; what was appended is a chain. */
 #include "tidemill.h"
 
 typedef struct {
@@ -180,8 +180,8 @@ static Py_ssize_t list_len(PyObject *self)
     return c ? (Py_ssize_t)(c->to - c->from + c->appended) : -1;
 }
 
-/* ListLoop is a loop over a list as it was when the loop began: appending lengthens the chain behind its end, and clearing forgets the
- * chain but leaves it where it is. */
+/* ListLoop is a loop over a list as it was when the loop began: appending lengthens the chain behind its end, and clearing
+ * forgets the chain but leaves it where it is. */
 typedef struct {
     PyObject_HEAD
     List *list;

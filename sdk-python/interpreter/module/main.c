@@ -1,8 +1,9 @@
 /* The module's exports, and the interpreter's start.
  *
- * _initialize starts the interpreter and imports what operators usually need, so that the memory as it is then can be copied to begin an
- * instance with. All that depends on the operator's code comes later, by tidemill_load or, where the module carries the code itself, at
- * the first describe or open. Opening, describing and loading are tidemill._guest's; only frames are processed here. */
+ * _initialize starts the interpreter and imports what operators usually need, so that the memory as it is then can be
+ * copied to begin an instance with. All that depends on the operator's code comes later, by tidemill_load or, where the
+ * module carries the code itself, at the first describe or open. Opening, describing and loading are tidemill._guest's;
+ * only frames are processed here. */
 #include "tidemill.h"
 
 #define EXPORT(name) __attribute__((export_name(#name), used))

@@ -1,8 +1,8 @@
 /* Making rows of the user's: a row class with __slots__ gets a constructor in C.
  *
- * The one that dataclasses writes is a Python function, and CPython calls it for such classes the slow way, through a tuple of arguments:
- * most of what emitting a row costs. The constructor here does the same for calls with the right arguments and leaves all others, which
- * are errors, to the one in Python. */
+ * The one that dataclasses writes is a Python function, and CPython calls it for such classes the slow way, through a tuple
+ * of arguments: most of what emitting a row costs. The constructor here does the same for calls with the right arguments
+ * and leaves all others, which are errors, to the one in Python. */
 #include "tidemill.h"
 #include "internal/pycore_call.h"
 #include "internal/pycore_pystate.h"
@@ -90,8 +90,8 @@ static int parse_member(PyTypeObject *cls, PyObject *field, Member *to)
     return 0;
 }
 
-/* make_quick gives a class its constructor. fields are those of the class, arguments of __init__ first: (name, whether it is an argument)
- * and, where there is one, the default. A class whose fields are not all slots stays as it is. */
+/* make_quick gives a class its constructor. fields are those of the class, arguments of __init__ first: (name, whether it
+ * is an argument) and, where there is one, the default. A class whose fields are not all slots stays as it is. */
 PyObject *make_quick(PyObject *Py_UNUSED(self), PyObject *args)
 {
     PyObject *cls, *fields;

@@ -1,5 +1,5 @@
-/* Map: a state of entries by their own key under each key of the input. Entries that came with the frame are found where they lie, by
- * binary search; those that the frame asked for or changed are kept, and found by hash. */
+/* Map: a state of entries by their own key under each key of the input. Entries that came with the frame are found where
+ * they lie, by binary search; those that the frame asked for or changed are kept, and found by hash. */
 #include "tidemill.h"
 
 /* The host ends a call that has more scans open. */
@@ -379,7 +379,8 @@ static PyObject *map_clear(PyObject *self, PyObject *Py_UNUSED(none))
 
 /* ---- loops ---- */
 
-/* MapLoop is a loop over a map. One over a map that is here has all its pairs; one over a map that the host has gets them in blocks. */
+/* MapLoop is a loop over a map. One over a map that is here has all its pairs; one over a map that the host has gets them
+ * in blocks. */
 typedef struct {
     PyObject_HEAD
     Map *map;
@@ -443,7 +444,8 @@ static void sort_entries(const Map *m, uint32_t *entries, uint32_t n, uint32_t *
     memcpy(entries, other, n * sizeof *entries);
 }
 
-/* merge appends the cell's rows of the frame, but for those of keys that have an entry, and the sorted entries, in order of keys. */
+/* merge appends the cell's rows of the frame, but for those of keys that have an entry, and the sorted entries, in order of
+ * keys. */
 static int merge(const Map *m, const MapCell *c, const Bounds *b, const uint32_t *entries, uint32_t n, PyObject *pairs)
 {
     const Layout *l = m->state.key;

@@ -1,5 +1,5 @@
-/* Ports whose rows are Python objects. An input port makes a row of each item and calls the user's method with it; an output port takes
- * rows apart into columns at once, so nothing of a row is kept. */
+/* Ports whose rows are Python objects. An input port makes a row of each item and calls the user's method with it; an
+ * output port takes rows apart into columns at once, so nothing of a row is kept. */
 #include "tidemill.h"
 
 int callback_set(Callback *c, PyObject *call, PyObject *place)
@@ -284,7 +284,8 @@ static void put_value(const Field *f, Values *v, uint32_t n, const Datum *d)
     }
 }
 
-/* output_emit takes a row of the user's. It takes all of it or, with an exception that the user's code may catch, nothing. */
+/* output_emit takes a row of the user's. It takes all of it or, with an exception that the user's code may catch, nothing.
+ */
 int output_emit(Output *out, PyObject *row)
 {
     const Layout *l = out->layout;

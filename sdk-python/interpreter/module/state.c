@@ -31,8 +31,8 @@ void state_columns(State *s, Section section)
     section_columns(section, TM_STATE_SIZE, load32(section.head + 12), s->columns);
 }
 
-/* state_ask asks the host for a cell, or for an entry of a map, and returns whether it is there. The block is valid until the next
- * question. */
+/* state_ask asks the host for a cell, or for an entry of a map, and returns whether it is there. The block is valid until
+ * the next question. */
 int state_ask(State *s, uint32_t key, const Builder *map_key, Section *block)
 {
     Engine *e = s->handle.engine;

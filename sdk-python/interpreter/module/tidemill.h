@@ -1,12 +1,12 @@
 /* The engine of a Python guest: what the files of this folder share.
  *
- * An Engine is one opened operator. It turns a frame into calls of the user's methods, and what they did through the handles that the
- * engine gave to the operator (ports, states, timers, metrics) into an answer. The contract is abi/SPEC.md; words and order of things
- * are those of sdk-go/internal/engine.
+ * An Engine is one opened operator. It turns a frame into calls of the user's methods, and what they did through the
+ * handles that the engine gave to the operator (ports, states, timers, metrics) into an answer. The contract is
+ * abi/SPEC.md; words and order of things are those of sdk-go/internal/engine.
  *
- * Everything runs in one thread. Handles hold the engine that they belong to, and the engine holds its handles: neither is freed
- * before its instance, so reference cycles do not matter, no type takes part in garbage collection, and what an operator that cannot be
- * opened leaves behind is not given back.
+ * Everything runs in one thread. Handles hold the engine that they belong to, and the engine holds its handles: neither is
+ * freed before its instance, so reference cycles do not matter, no type takes part in garbage collection, and what an
+ * operator that cannot be opened leaves behind is not given back.
  *
  * Functions that can fail return -1 or NULL with a Python exception set. */
 #ifndef TIDEMILL_H
@@ -69,8 +69,9 @@ static inline const void *section_array(Section s, uint32_t field)
 
 static inline bool bit_at(const uint8_t *bits, uint32_t i) { return bits[i >> 3] >> (i & 7) & 1; }
 
-/* Builder builds one answer, or one rows block, at a time in memory that it keeps. All positions are byte offsets, because the memory
- * may move when it grows. Out of memory is remembered, and told by builder_finish: nothing in between needs to look. */
+/* Builder builds one answer, or one rows block, at a time in memory that it keeps. All positions are byte offsets, because
+ * the memory may move when it grows. Out of memory is remembered, and told by builder_finish: nothing in between needs to
+ * look. */
 typedef struct {
     uint8_t *buffer;
     uint32_t used, capacity;
@@ -335,7 +336,8 @@ static inline uint32_t engine_key(Engine *e, const char *what)
     return e->key;
 }
 
-/* engine_held tells that the item under way made the engine keep n more bytes until the end of the frame, which therefore ends earlier. */
+/* engine_held tells that the item under way made the engine keep n more bytes until the end of the frame, which therefore
+ * ends earlier. */
 static inline void engine_held(Engine *e, uint32_t n) { e->bytes_stop -= n; }
 
 int engine_apply(Engine *e, State *s);
@@ -463,7 +465,8 @@ int64_t host_fuel_left(void);
 /* FuelExhausted is the exception of tidemill._guest. */
 extern PyObject *FuelExhausted;
 
-/* watch_begin begins the watch over one call into the instance, watch_end ends it: what runs after that may use the rest of the fuel. */
+/* watch_begin begins the watch over one call into the instance, watch_end ends it: what runs after that may use the rest of
+ * the fuel. */
 void watch_begin(Engine *e, uint32_t items);
 void watch_end(void);
 

@@ -1,4 +1,5 @@
-/* Value: a state of one value a key. What came with the frame is read where it lies; what was asked for or written is in the cell. */
+/* Value: a state of one value a key. What came with the frame is read where it lies; what was asked for or written is in
+ * the cell. */
 #include "tidemill.h"
 
 /* The status of a cell, besides what the host says of it. */

@@ -1,7 +1,7 @@
-/* Answers of WASI that need no host. wasm-ld takes a function of this name for an import of wasi-libc's, so that the module imports only
- * clocks, randomness, waiting, writing to the log and exit. What an operator does not have is answered as the contract has it: no
- * arguments and environment, files EBADF, paths ENOTCAPABLE. Standard input is at its end; standard output and error are terminals, so
- * that lines are not held back. */
+/* Answers of WASI that need no host. wasm-ld takes a function of this name for an import of wasi-libc's, so that the module
+ * imports only clocks, randomness, waiting, writing to the log and exit. What an operator does not have is answered as the
+ * contract has it: no arguments and environment, files EBADF, paths ENOTCAPABLE. Standard input is at its end; standard
+ * output and error are terminals, so that lines are not held back. */
 #include <stdint.h>
 #include <string.h>
 
