@@ -60,10 +60,10 @@ type Result struct {
 	Notes   string   `json:"notes,omitempty"`
 	// Figures are what else was measured, by a name that tells the unit.
 	Figures map[string]float64 `json:"figures,omitempty"`
-	Commit  string   `json:"commit"`
-	Machine string   `json:"machine"`
-	Go      string   `json:"go"`
-	When    string   `json:"when"`
+	Commit  string             `json:"commit"`
+	Machine string             `json:"machine"`
+	Go      string             `json:"go"`
+	When    string             `json:"when"`
 }
 
 // Spread is the minimum, median and maximum of a figure.

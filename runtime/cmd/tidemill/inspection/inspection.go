@@ -167,14 +167,14 @@ func defaultOf(p abi.Param) string {
 		return ""
 	}
 	if v, err := p.Convert(p.Default); err == nil && p.Type == abi.ParamDuration {
-		return ", default " + durationText(time.Duration(v.(int64))*time.Millisecond)
+		return ", default " + durationText(v.(int64))
 	}
 	return fmt.Sprintf(", default %v", p.Default)
 }
 
 // durationText is a duration as a job.yaml has it: 30m in place of 30m0s.
-func durationText(d time.Duration) string {
-	text := d.String()
+func durationText(ms int64) string {
+	text := (time.Duration(ms) * time.Millisecond).String()
 	if strings.HasSuffix(text, "m0s") {
 		text = text[:len(text)-2]
 	}
