@@ -55,35 +55,32 @@ def main(workload: str, mode: str, rows: int, check: bool) -> None:
     config.set_string("python.executable", sys.executable)
     config.set_string("python.client.executable", sys.executable)
     env = StreamExecutionEnvironment.get_execution_environment(config)
-    tables = StreamTableEnvironment.create(env)
-    tables.create_temporary_function("score", score)
     if check:
-        query, _ = declare(tables, workload, rows)
+        tables, query, _ = declare(env, workload, rows)
         print(describe(workload, [list(row) for row in tables.execute_sql(query).collect()]))
         return
     meter = Meter()
-    samples = [sample(tables, workload, n, meter) for n in (FEW, FEW, rows)]
+    samples = [sample(env, workload, n, meter) for n in (FEW, FEW, rows)]
     print(json.dumps(samples[1:]))
 
 
-def declare(tables: StreamTableEnvironment, workload: str, rows: int) -> tuple[str, str]:
-    """Declares the source of a run; returns the query and the columns of its result."""
-    tables.execute_sql("DROP TABLE IF EXISTS source")
+def declare(env: StreamExecutionEnvironment, workload: str, rows: int) -> tuple[StreamTableEnvironment, str, str]:
+    """Declares a run in a planner of its own; returns the query and the columns of its result."""
+    tables = StreamTableEnvironment.create(env)
     tables.execute_sql(SOURCE.format(rows=rows, last=rows - 1))
     if workload == "scalar":
-        return SCALAR, "score DOUBLE"
+        tables.create_temporary_function("score", score)
+        return tables, SCALAR, "score DOUBLE"
     stream = tables.to_data_stream(tables.sql_query(f"SELECT MOD(n, {KEYS}) AS k, n FROM source"))
     keyed = stream.key_by(lambda row: row[0], key_type=Types.LONG())
     counted = keyed.process(Count(), output_type=Types.ROW_NAMED(["k", "total"], [Types.LONG(), Types.LONG()]))
-    tables.drop_temporary_view("counted")
     tables.create_temporary_view("counted", tables.from_data_stream(counted))
-    return "SELECT k, total FROM counted", "k BIGINT, total BIGINT"
+    return tables, "SELECT k, total FROM counted", "k BIGINT, total BIGINT"
 
 
-def sample(tables: StreamTableEnvironment, workload: str, rows: int, meter: Meter) -> tuple[float, float]:
+def sample(env: StreamExecutionEnvironment, workload: str, rows: int, meter: Meter) -> tuple[float, float]:
     """Runs the job and takes its time."""
-    query, columns = declare(tables, workload, rows)
-    tables.execute_sql("DROP TABLE IF EXISTS sink")
+    tables, query, columns = declare(env, workload, rows)
     tables.execute_sql(f"CREATE TABLE sink ({columns}) WITH ('connector' = 'blackhole')")
     cpu, start = meter.seconds(), time.monotonic()
     tables.execute_sql(f"INSERT INTO sink {query}").wait()
