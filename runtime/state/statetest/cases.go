@@ -73,6 +73,14 @@ func fill(t *testing.T, b state.Backend, states []state.Decl) {
 	}
 }
 
+// allowing opens back-ends that go on although not all that was restored is declared.
+func allowing(open Opener) Opener {
+	return func(t *testing.T, o state.Options) state.Backend {
+		o.AllowUndeclared = true
+		return open(t, o)
+	}
+}
+
 // runSchemas restores every state under other declarations: the same one is accepted, any other is refused and named.
 func runSchemas(t *testing.T, open Opener) {
 	i64, utf8 := record.Field{Name: "n", Type: record.I64}, record.Field{Name: "s", Type: record.UTF8}
@@ -104,7 +112,7 @@ func runSchemas(t *testing.T, open Opener) {
 		{"another map key", state.Decl{Name: "m", Kind: state.Map, MapKey: []record.Field{i64}, Value: []record.Field{i64}}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := restored(t, open, segment).Declare([]state.Decl{c.decl}, nil)
+			err := restored(t, allowing(open), segment).Declare([]state.Decl{c.decl}, nil)
 			switch {
 			case c.ok:
 				must(t, err)
@@ -134,11 +142,7 @@ func runUndeclared(t *testing.T, open Opener) {
 	if !errcode.Is(err, state.CodeUndeclared) || !strings.Contains(err.Error(), "declare: timer t (1 in one subtask), v") {
 		t.Fatalf("a state and a timer that are not declared any more: %v", err)
 	}
-	allowing := func(t *testing.T, o state.Options) state.Backend {
-		o.AllowUndeclared = true
-		return open(t, o)
-	}
-	without := restored(t, allowing, first)
+	without := restored(t, allowing(open), first)
 	must(t, without.Declare(nil, []state.TimerDecl{{Name: "other"}}))
 	if n, err := without.Due(state.EventTime, 100, 10, &state.Round{}); n != 0 || err != nil {
 		t.Fatalf("%d timers of a name that is not declared are due: %v", n, err)
