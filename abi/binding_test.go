@@ -327,6 +327,16 @@ func FuzzParseDescription(f *testing.F) {
 			if !word.MatchString(e.Name) || e.Kind != EntryOperator || len(e.Inputs) == 0 || len(e.Inputs) > InputPortsMax {
 				t.Fatalf("accepted %+v", e)
 			}
+			for _, in := range e.Inputs {
+				names := map[string]bool{}
+				for _, c := range in.Columns {
+					known, ok := ParseType(c.Type)
+					if !ok || !known.Supported() || c.Name == "" || names[c.Name] || hasControl(c.Name) {
+						t.Fatalf("accepted column %+v of %+v", c, in)
+					}
+					names[c.Name] = true
+				}
+			}
 			for _, p := range e.Params {
 				if v, err := p.Convert(p.Default); p.Default != nil && (err != nil || v == nil) {
 					t.Fatalf("default of %+v: %v", p, err)

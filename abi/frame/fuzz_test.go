@@ -56,10 +56,17 @@ func FuzzDecodeInput(f *testing.F) {
 		if in.Keys != nil {
 			keys = in.Keys.N
 			soundColumns(t, in.Keys.Columns, keys)
+			seen := 0
 			for _, k := range in.Keys.KeyOf {
-				if int(k) >= keys {
-					t.Fatalf("key %d of %d", k, keys)
+				if int(k) == seen {
+					seen++
 				}
+				if int(k) >= seen {
+					t.Fatalf("key %d after %d keys", k, seen)
+				}
+			}
+			if seen != keys {
+				t.Fatalf("%d keys, said to be %d", seen, keys)
 			}
 		}
 		if in.Batch != nil {
