@@ -313,6 +313,7 @@ var word = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,127}$`)
 func FuzzParseDescription(f *testing.F) {
 	f.Add([]byte(`{"abi":1,"sdk":{"name":"go","version":"1"},"entries":[{"name":"op","kind":"operator","inputs":[{"name":"in","keyed":true,` +
 		`"columns":[{"name":"n","type":"i64"}]}],"outputs":["a"],"params":[{"name":"p","type":"duration_ms","default":5}]}]}`))
+	f.Add([]byte(`{"abi":1,"entries":[{"name":"o","kind":"operator","inputs":[{"name":"i","columns":[{"name":"a","type":"i8"},{"name":"b","type":"i8"}]}]}]}`))
 	for _, data := range invalidDescriptions {
 		f.Add([]byte(data))
 	}
