@@ -91,7 +91,15 @@ func follow(t *testing.T, name string) *example {
 	work := t.TempDir()
 	e := &example{t: t, dir: filepath.Join(work, name)}
 	for _, folder := range []string{name, "sessions"} {
-		for _, part := range []string{"job.yaml", "testdata", "expected.py", folder + ".wasm"} { // not what somebody's own runs have left
+		modules, err := filepath.Glob(filepath.Join(folder, "*.wasm"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts := []string{"job.yaml", "testdata", "expected.py"} // not what somebody's own runs have left
+		for _, m := range modules {
+			parts = append(parts, filepath.Base(m))
+		}
+		for _, part := range parts {
 			copyTree(t, filepath.Join(folder, part), filepath.Join(work, folder, part))
 		}
 	}
