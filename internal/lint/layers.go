@@ -47,6 +47,7 @@ var ladder = []struct{ from, to, why string }{
 	{"abi/abigen", "abi", "the generator reads the definition"},
 	{"abi/frame", "abi", "the codec reads and writes what the definition says"},
 	{"abi/conformance/model", "abi/conformance/program", "the model runs programs; it is a leaf so that it shares no code with what it judges"},
+	{"runtime/sandbox/vm", "internal/errcode", "the errors of a module are part of the contract"},
 	{"runtime/sandbox/meter", "runtime/sandbox/wasm", "the meter rewrites what the decoder reads"},
 	{"runtime/bench/...", "runtime/bench/...", "benches share the results format"},
 	{"runtime/chaos/...", "runtime/chaos/...", "one harness"},
@@ -74,10 +75,12 @@ var simulated = []string{"runtime/record", "runtime/source", "runtime/exchange",
 // simulatedExcept are places below them that may touch the machine, each with its reason.
 var simulatedExcept = map[string]string{
 	"runtime/sandbox/modcache":  "a cache of compiled code lies outside of any job",
-	"runtime/sandbox/wazerovm":  "measures slices of execution to keep the collector's pauses short; no result depends on it",
+	"runtime/sandbox/guest":     "measures slices of execution to keep the collector's pauses short; no result depends on it",
+	"runtime/sandbox/wazerovm":  "keeps compiled code in a folder outside of any job",
 	"runtime/state/badgerdb":    "Badger does its own I/O beneath; the folder is disposable",
 	"connectors/stdout":         "standard output is not a file of the job",
 	"connectors/connectortest":  "a test suite",
+	"runtime/sandbox/vmtest":    "a test suite",
 	"runtime/state/statetest":   "a test suite",
 	"runtime/engine/enginetest": "a test suite",
 }

@@ -11,12 +11,13 @@ import (
 	"testing"
 
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
+	"github.com/tidemill/tidemill/runtime/sandbox/vmtest"
 )
 
 // TestCompiledCodeOnDisk compiles the same module into a folder again and again, with every kind of damage done to it in between.
 // However the folder looks, the module must run, and be kept whole afterwards.
 func TestCompiledCodeOnDisk(t *testing.T) {
-	code := metered(t, guestText("", work, workProcess))
+	code := vmtest.Metered(t, vmtest.GuestText("", vmtest.Work, vmtest.WorkProcess))
 	folder := t.TempDir()
 	var warnings []error
 	load := func(t *testing.T) {
@@ -27,7 +28,7 @@ func TestCompiledCodeOnDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close(context.Background())
-		if _, err := instantiate(t, c, &fakeHost{}).Call(vm.Process, 10, 0, plenty); err != nil {
+		if _, err := instantiate(t, c, &vmtest.Host{}).Call(vm.Process, 10, 0, plenty); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -104,12 +105,12 @@ func TestFolderThatCannotBeUsed(t *testing.T) {
 	write(t, file, "")
 	var warnings []error
 	e := New(filepath.Join(file, "folder"), func(err error) { warnings = append(warnings, err) })
-	c, err := e.Compile(context.Background(), metered(t, guestText("", "", "i64.const 7")))
+	c, err := e.Compile(context.Background(), vmtest.Metered(t, vmtest.GuestText("", "", "i64.const 7")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close(context.Background())
-	if got, err := instantiate(t, c, &fakeHost{}).Call(vm.Process, 0, 0, plenty); got != 7 || err != nil {
+	if got, err := instantiate(t, c, &vmtest.Host{}).Call(vm.Process, 0, 0, plenty); got != 7 || err != nil {
 		t.Errorf("%d, %v", got, err)
 	}
 	if len(warnings) == 0 {
@@ -119,7 +120,7 @@ func TestFolderThatCannotBeUsed(t *testing.T) {
 
 // TestCompilingAtOnce has several goroutines, with engines of their own as processes have, work on one folder.
 func TestCompilingAtOnce(t *testing.T) {
-	code, folder := metered(t, guestText("", work, workProcess)), t.TempDir()
+	code, folder := vmtest.Metered(t, vmtest.GuestText("", vmtest.Work, vmtest.WorkProcess)), t.TempDir()
 	var wait sync.WaitGroup
 	for range 4 {
 		wait.Go(func() {
@@ -129,7 +130,7 @@ func TestCompilingAtOnce(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				i, err := c.Instantiate(context.Background(), &fakeHost{}, vm.Config{MemoryBytesMax: memoryMax, StartFuel: 1000})
+				i, err := c.Instantiate(context.Background(), &vmtest.Host{}, vm.Config{MemoryBytesMax: memoryMax, StartFuel: 1000})
 				if err != nil {
 					t.Error(err)
 				} else if _, err := i.Call(vm.Process, 1, 0, plenty); err != nil {
@@ -143,7 +144,7 @@ func TestCompilingAtOnce(t *testing.T) {
 }
 
 func TestTypeErrorsHaveAPlace(t *testing.T) {
-	code := metered(t, guestText("", `(func $broken i32.const 1 i64.const 2 i32.add drop)`, "i64.const 0"))
+	code := vmtest.Metered(t, vmtest.GuestText("", `(func $broken i32.const 1 i64.const 2 i32.add drop)`, "i64.const 0"))
 	folder := t.TempDir()
 	_, err := New(folder, func(err error) { t.Errorf("warning: %v", err) }).Compile(context.Background(), code)
 	if err == nil || !strings.HasPrefix(err.Error(), "TM-SANDBOX-011: ") ||
@@ -159,7 +160,7 @@ func TestTypeErrorsHaveAPlace(t *testing.T) {
 func TestCompilationStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	code := metered(t, guestText("", work, workProcess))
+	code := vmtest.Metered(t, vmtest.GuestText("", vmtest.Work, vmtest.WorkProcess))
 	for _, folder := range []string{"", t.TempDir()} {
 		if _, err := New(folder, func(err error) { t.Error(err) }).Compile(ctx, code); !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)

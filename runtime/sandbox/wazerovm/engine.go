@@ -101,7 +101,7 @@ func invalid(metered []byte, err error) error {
 		defined, _ := strconv.Atoi(found[1]) // digits
 		place += functionPlace(metered, defined)
 	}
-	return ErrInvalid.Errorf("%s", text).At("%s", place).
+	return vm.ErrInvalid.Errorf("%s", text).At("%s", place).
 		Do("the compiler that made the module, or a tool that rewrote it, is at fault: build the module again")
 }
 

@@ -16,9 +16,11 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/tidemill/tidemill/abi"
+	"github.com/tidemill/tidemill/runtime/sandbox/guest"
 	"github.com/tidemill/tidemill/runtime/sandbox/meter"
 	"github.com/tidemill/tidemill/runtime/sandbox/profile"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
+	"github.com/tidemill/tidemill/runtime/sandbox/vmtest"
 	"github.com/tidemill/tidemill/runtime/sandbox/wasm"
 )
 
@@ -92,7 +94,7 @@ func compareGuest(t *testing.T, binary []byte, m *wasm.Module) {
 	}
 	if abiGuest {
 		compareABI(t, compare, plain, metered)
-		if small, large := fuelOf(t, metered.compiled, sliceMin), fuelOf(t, metered.compiled, sliceMax); small != large || small < 1000 {
+		if small, large := fuelOf(t, metered.compiled, 2_000), fuelOf(t, metered.compiled, 500_000); small != large || small < 1000 {
 			t.Errorf("fuel: %d units with small slices, %d with large ones", small, large)
 		}
 	}
@@ -141,13 +143,12 @@ func compareABI(t *testing.T, compare func(string, ...uint64) uint64, plain, met
 // fuelOf starts the module and asks it to describe itself and to open what it cannot, with slices of one size.
 func fuelOf(t *testing.T, c vm.Compiled, slice int64) int64 {
 	t.Helper()
-	i, err := c.Instantiate(context.Background(), &fakeHost{}, vm.Config{MemoryBytesMax: 64 << 20, StartFuel: plenty})
+	i, err := c.Instantiate(context.Background(), &vmtest.Host{}, vm.Config{MemoryBytesMax: 64 << 20, StartFuel: plenty})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer i.Close()
-	l := &i.(*instance).ledger
-	l.slice, l.min, l.max = slice, slice, slice
+	i.(*instance).Ledger.Slices(slice, slice, slice)
 	for range 3 {
 		if _, err := i.Call(vm.Describe, 0, 0, plenty); err != nil {
 			t.Fatal(err)
@@ -167,7 +168,7 @@ func fuelOf(t *testing.T, c vm.Compiled, slice int64) int64 {
 // bareGuest is a module with the sandbox's own host functions, but without its account: a module as it is has no balance.
 type bareGuest struct {
 	i        *instance
-	host     *fakeHost
+	host     *vmtest.Host
 	compiled *compiled
 	module   api.Module
 }
@@ -192,9 +193,10 @@ func bareInstance(t *testing.T, binary []byte, content *image) *bareGuest {
 		t.Fatal(err)
 	}
 	t.Cleanup(memory.release)
-	g := &bareGuest{host: &fakeHost{}, compiled: c}
-	g.i = &instance{host: g.host, memory: memory, module: struct{ api.Module }{}}
-	g.i.ledger = ledger{slice: sliceMin, min: sliceMin, max: sliceMin, balance: endless{}, budget: 1 << 60, pool: 1 << 60}
+	g := &bareGuest{host: &vmtest.Host{}, compiled: c}
+	g.i = &instance{Instance: guest.New(g.host, &memory.view), memory: memory, module: struct{ api.Module }{}}
+	g.i.Ledger.Balance = endless{}
+	g.i.Ledger.Begin(1 << 60)
 	g.i.ctx = instanceContext{Context: withMemory(ctx, memory), i: g.i}
 	g.module, err = c.runtime.InstantiateModule(&g.i.ctx, c.module, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
@@ -209,5 +211,5 @@ func (g *bareGuest) call(export string, args ...uint64) ([]uint64, error) {
 
 // state is a digest of memory and what the host was asked for.
 func (g *bareGuest) state() string {
-	return fmt.Sprintf("%x %d %q", sha256.Sum256(g.i.memory.view), g.host.nanos, g.host.lines)
+	return fmt.Sprintf("%x %d %q", sha256.Sum256(g.i.memory.view), g.host.Nanos, g.host.Lines)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tidemill/tidemill/internal/errcode"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
+	"github.com/tidemill/tidemill/runtime/sandbox/vmtest"
 )
 
 // starter is a module whose start writes far apart, grows the memory, and leaves its global as it was. Its process(a, b) adds b to
@@ -31,7 +32,7 @@ const starter = `
 const addAt = `local.get $a  i64.load  local.get $a  local.get $a  i64.load  local.get $b  i64.extend_i32_u  i64.add  i64.store`
 
 func starterText(fields string) string {
-	return strings.Replace(guestText("", fields, addAt), `(memory (export "memory") 1)`, `(memory (export "memory") 2)`, 1)
+	return strings.Replace(vmtest.GuestText("", fields, addAt), `(memory (export "memory") 1)`, `(memory (export "memory") 2)`, 1)
 }
 
 // snapshotOf compiles a module and takes its image.
@@ -42,7 +43,7 @@ func snapshotOf(t *testing.T, text string) *compiled {
 
 func snapshot(t *testing.T, of vm.Compiled, prepare func(vm.Instance) error) *compiled {
 	t.Helper()
-	c, err := of.(vm.Snapshotter).Snapshot(context.Background(), &fakeHost{}, vm.Config{MemoryBytesMax: memoryMax, StartFuel: 1_000_000}, prepare)
+	c, err := of.(vm.Snapshotter).Snapshot(context.Background(), &vmtest.Host{}, vm.Config{MemoryBytesMax: memoryMax, StartFuel: 1_000_000}, prepare)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,14 +53,14 @@ func snapshot(t *testing.T, of vm.Compiled, prepare func(vm.Instance) error) *co
 
 // TestSnapshot compares instances from an image with one that has started by itself.
 func TestSnapshot(t *testing.T) {
-	started := instantiate(t, compileText(t, starterText(starter)), &fakeHost{})
+	started := instantiate(t, compileText(t, starterText(starter)), &vmtest.Host{})
 	for name, c := range map[string]*compiled{"mapped": snapshotOf(t, starterText(starter)), "copied": snapshotOf(t, starterText(starter))} {
 		if name == "copied" {
 			c.image = copiedImage(partsOf(started.Memory()))
 		} else if c.image.file == nil {
 			t.Error("there is no file to map")
 		}
-		a, b := instantiate(t, c, &fakeHost{}), instantiate(t, c, &fakeHost{})
+		a, b := instantiate(t, c, &vmtest.Host{}), instantiate(t, c, &vmtest.Host{})
 		if !bytes.Equal(a.Memory(), started.Memory()) {
 			t.Fatalf("%s: another memory of %d bytes, want %d", name, len(a.Memory()), len(started.Memory()))
 		}
@@ -70,7 +71,7 @@ func TestSnapshot(t *testing.T) {
 			t.Errorf("%s: %#x, %v", name, got, err)
 		}
 		copy(a.Memory()[100_000:], "what one instance writes")
-		if !bytes.Equal(b.Memory(), started.Memory()) || !bytes.Equal(instantiate(t, c, &fakeHost{}).Memory(), started.Memory()) {
+		if !bytes.Equal(b.Memory(), started.Memory()) || !bytes.Equal(instantiate(t, c, &vmtest.Host{}).Memory(), started.Memory()) {
 			t.Errorf("%s: another instance sees what one has written", name)
 		}
 		if got, err := a.Call(vm.Load, 0, 0, plenty); err != nil || got != 0 {
@@ -83,38 +84,38 @@ func TestSnapshot(t *testing.T) {
 // first image has not.
 func TestSnapshotOfASnapshot(t *testing.T) {
 	first := snapshotOf(t, starterText(starter))
-	before := bytes.Clone(instantiate(t, first, &fakeHost{}).Memory())
+	before := bytes.Clone(instantiate(t, first, &vmtest.Host{}).Memory())
 	second := snapshot(t, first, func(i vm.Instance) error {
 		_, err := i.Call(vm.Process, 20_000, 77, plenty)
 		return err
 	})
 	want := bytes.Clone(before)
 	want[20_000] = 77
-	i := instantiate(t, second, &fakeHost{})
+	i := instantiate(t, second, &vmtest.Host{})
 	if !bytes.Equal(i.Memory(), want) {
 		t.Error("the second image is not what the call left")
 	}
-	if !bytes.Equal(instantiate(t, first, &fakeHost{}).Memory(), before) {
+	if !bytes.Equal(instantiate(t, first, &vmtest.Host{}).Memory(), before) {
 		t.Error("the first image has changed")
 	}
 	if i.FuelUsed() != 0 {
 		t.Errorf("%d units at the start", i.FuelUsed())
 	}
 	broken := errors.New("not prepared")
-	_, err := first.Snapshot(context.Background(), &fakeHost{}, vm.Config{MemoryBytesMax: memoryMax}, func(vm.Instance) error { return broken })
+	_, err := first.Snapshot(context.Background(), &vmtest.Host{}, vm.Config{MemoryBytesMax: memoryMax}, func(vm.Instance) error { return broken })
 	if !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
 	if err := second.Close(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	instantiate(t, first, &fakeHost{}) // is still open
+	instantiate(t, first, &vmtest.Host{}) // is still open
 }
 
 // TestSnapshotGrows grows the memory of an instance that began from an image.
 func TestSnapshotGrows(t *testing.T) {
 	text := strings.Replace(starterText(starter), addAt, `local.get $a  memory.grow  i64.extend_i32_s`, 1)
-	i := instantiate(t, snapshotOf(t, text), &fakeHost{})
+	i := instantiate(t, snapshotOf(t, text), &vmtest.Host{})
 	got, err := i.Call(vm.Process, 10, 0, plenty)
 	if err != nil || got != 4 || len(i.Memory()) != 14*pageBytes {
 		t.Fatalf("%d, %v, %d bytes", got, err, len(i.Memory()))
@@ -133,15 +134,15 @@ func TestSnapshotIsRefused(t *testing.T) {
 		"start":  {`(global $g (mut i64) (i64.const 7)) (func $begin i64.const 8 global.set $g) (start $begin)`, "start function"},
 		"trap":   {`(func (export "_initialize") unreachable)`, "_initialize failed"},
 	} {
-		compiled := compileText(t, guestText("", c.fields, "i64.const 0")).(vm.Snapshotter)
-		_, err := compiled.Snapshot(context.Background(), &fakeHost{}, vm.Config{MemoryBytesMax: memoryMax, StartFuel: 1_000_000}, nil)
+		compiled := compileText(t, vmtest.GuestText("", c.fields, "i64.const 0")).(vm.Snapshotter)
+		_, err := compiled.Snapshot(context.Background(), &vmtest.Host{}, vm.Config{MemoryBytesMax: memoryMax, StartFuel: 1_000_000}, nil)
 		if errcode.Of(err) == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
 	c := snapshotOf(t, starterText(starter))
-	_, err := c.Instantiate(context.Background(), &fakeHost{}, vm.Config{MemoryBytesMax: 3 * pageBytes, StartFuel: 1000})
-	if !errcode.Is(err, ErrMemoryLimit) {
+	_, err := c.Instantiate(context.Background(), &vmtest.Host{}, vm.Config{MemoryBytesMax: 3 * pageBytes, StartFuel: 1000})
+	if !errcode.Is(err, vm.ErrMemoryLimit) {
 		t.Errorf("an image larger than the limit: %v", err)
 	}
 	if _, err := start(t, "", "", "i64.const 0").Call(vm.Load, 0, 0, plenty); err == nil {
@@ -163,15 +164,15 @@ func TestDataSegments(t *testing.T) {
 			copy(want[at:], text)
 			fields += ` (data (i32.const ` + strconv.Itoa(at) + `) "` + text + `")`
 		}
-		i := instantiate(t, compileText(t, starterText(fields)), &fakeHost{})
+		i := instantiate(t, compileText(t, starterText(fields)), &vmtest.Host{})
 		if !bytes.Equal(i.Memory(), want) {
 			t.Fatalf("seed %d: %s", seed, fields)
 		}
 		i.Close()
 	}
 	// Where code names a segment, it is still there.
-	passive := instantiate(t, compileText(t, guestText("", `(data "passive")`,
-		`local.get $a  i32.const 0  i32.const 7  memory.init 0  i64.const 0`)), &fakeHost{})
+	passive := instantiate(t, compileText(t, vmtest.GuestText("", `(data "passive")`,
+		`local.get $a  i32.const 0  i32.const 7  memory.init 0  i64.const 0`)), &vmtest.Host{})
 	if _, err := passive.Call(vm.Process, 40, 0, plenty); err != nil || string(passive.Memory()[40:47]) != "passive" {
 		t.Errorf("%q, %v", passive.Memory()[40:47], err)
 	}
@@ -197,7 +198,7 @@ func TestInstancesGiveEverythingBack(t *testing.T) {
 	_, before := count()
 	live := make([]vm.Instance, 20)
 	for n := range 3000 {
-		i, err := c.Instantiate(context.Background(), &fakeHost{}, vm.Config{MemoryBytesMax: memoryMax, StartFuel: 1000})
+		i, err := c.Instantiate(context.Background(), &vmtest.Host{}, vm.Config{MemoryBytesMax: memoryMax, StartFuel: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +224,7 @@ func TestInstancesGiveEverythingBack(t *testing.T) {
 	if mappings, files := count(); mappings != 0 || files > before {
 		t.Errorf("%d mappings and %d files are left, %d files before", mappings, files, before)
 	}
-	kept := instantiate(t, c, &fakeHost{})
+	kept := instantiate(t, c, &vmtest.Host{})
 	if err := c.Close(context.Background()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package wazerovm
+package guest
 
 import (
 	"bytes"
@@ -37,41 +37,32 @@ const (
 // writeBytesMax is what one fd_write takes; the rest is the guest's to write again.
 const writeBytesMax = 64 << 10
 
-// array is a view of count items.
-func (i *instance) array(pointer, count, size uint64) ([]byte, bool) {
-	length := uint64(uint32(count)) * size
-	if length > math.MaxUint32 {
-		return nil, false
-	}
-	return i.view(pointer, length)
-}
-
 // noFile is every function on files: there are none but the two for output.
-func noFile(name string) hostFunction {
+func noFile(name string) Function {
 	errno := uint64(errnoBadf)
 	if strings.HasPrefix(name, "path_") {
 		errno = errnoNotcapable
 	}
-	return func(_ *instance, s []uint64) { s[0] = errno }
+	return func(_ *Instance, s []uint64) { s[0] = errno }
 }
 
-var wasiFunctions = map[string]hostFunction{
-	"args_get":          func(_ *instance, s []uint64) { s[0] = errnoSuccess },
-	"environ_get":       func(_ *instance, s []uint64) { s[0] = errnoSuccess },
+var wasiFunctions = map[string]Function{
+	"args_get":          func(_ *Instance, s []uint64) { s[0] = errnoSuccess },
+	"environ_get":       func(_ *Instance, s []uint64) { s[0] = errnoSuccess },
 	"args_sizes_get":    noStrings,
 	"environ_sizes_get": noStrings,
-	"sched_yield":       func(_ *instance, s []uint64) { s[0] = errnoSuccess },
+	"sched_yield":       func(_ *Instance, s []uint64) { s[0] = errnoSuccess },
 	"clock_time_get":    clockTimeGet,
 	"random_get":        randomGet,
 	"fd_write":          fdWrite,
 	"poll_oneoff":       pollOneoff,
-	"proc_exit": func(_ *instance, s []uint64) {
+	"proc_exit": func(_ *Instance, s []uint64) {
 		panic(&vm.Fault{Kind: vm.Exit, Detail: fmt.Sprintf("exit code %d", uint32(s[0]))})
 	},
 }
 
 // noStrings answers (count, bytes) of arguments and environment: none.
-func noStrings(i *instance, s []uint64) {
+func noStrings(i *Instance, s []uint64) {
 	count, ok1 := i.view(s[0], 4)
 	bytes, ok2 := i.view(s[1], 4)
 	if !ok1 || !ok2 {
@@ -84,7 +75,7 @@ func noStrings(i *instance, s []uint64) {
 }
 
 // clockTimeGet (id, precision, result).
-func clockTimeGet(i *instance, s []uint64) {
+func clockTimeGet(i *Instance, s []uint64) {
 	now, ok := i.clock(uint32(s[0]))
 	out, inside := i.view(s[2], 8)
 	switch {
@@ -99,30 +90,30 @@ func clockTimeGet(i *instance, s []uint64) {
 }
 
 // clock is the time of a clock in nanoseconds.
-func (i *instance) clock(id uint32) (int64, bool) {
+func (i *Instance) clock(id uint32) (int64, bool) {
 	switch id {
 	case clockRealtime:
-		return i.host.WallMicros() * 1000, true
+		return i.Host.WallMicros() * 1000, true
 	case clockMonotonic:
-		return i.host.MonotonicNanos(), true
+		return i.Host.MonotonicNanos(), true
 	}
 	return 0, false
 }
 
 // randomGet (pointer, length).
-func randomGet(i *instance, s []uint64) {
+func randomGet(i *Instance, s []uint64) {
 	out, ok := i.view(s[0], s[1])
 	if !ok {
 		s[0] = errnoFault
 		return
 	}
-	i.charge(int64(len(out)) * randomByteUnits)
-	i.host.Random(out)
+	i.Ledger.Charge(int64(len(out)) * RandomByteUnits)
+	i.Host.Random(out)
 	s[0] = errnoSuccess
 }
 
 // fdWrite (fd, vectors, count, written).
-func fdWrite(i *instance, s []uint64) {
+func fdWrite(i *Instance, s []uint64) {
 	fd := int32(s[0])
 	if fd != 1 && fd != 2 {
 		s[0] = errnoBadf
@@ -142,9 +133,9 @@ func fdWrite(i *instance, s []uint64) {
 			return
 		}
 		p = p[:min(len(p), writeBytesMax-written)]
-		i.charge(vectorUnits + lineUnits*int64(bytes.Count(p, []byte{'\n'})))
+		i.Ledger.Charge(VectorUnits + LineUnits*int64(bytes.Count(p, []byte{'\n'})))
 		i.chargeBytes(len(p))
-		i.host.Write(fd, p)
+		i.Host.Write(fd, p)
 		written += len(p)
 	}
 	binary.LittleEndian.PutUint32(out, uint32(written))
@@ -154,7 +145,7 @@ func fdWrite(i *instance, s []uint64) {
 // pollOneoff (subscriptions, events, count, result) returns at once: it advances the instance's clock to the earliest point that
 // is waited for, because a clock that stood still would let Go's sleep spin for ever. A subscription to a file is ready at once,
 // with an error.
-func pollOneoff(i *instance, s []uint64) {
+func pollOneoff(i *Instance, s []uint64) {
 	if uint32(s[2]) == 0 {
 		s[0] = errnoInval
 		return
@@ -183,13 +174,13 @@ func pollOneoff(i *instance, s []uint64) {
 		ready++
 	}
 	if wait > 0 {
-		i.host.Wait(wait)
+		i.Host.Wait(wait)
 	}
 	binary.LittleEndian.PutUint32(out, ready)
 	s[0] = errnoSuccess
 }
 
-func (i *instance) shortestWait(subscriptions []byte) int64 {
+func (i *Instance) shortestWait(subscriptions []byte) int64 {
 	shortest := int64(math.MaxInt64)
 	for ; len(subscriptions) > 0; subscriptions = subscriptions[subscriptionBytes:] {
 		left, _ := i.waitOf(subscriptions)
@@ -201,7 +192,7 @@ func (i *instance) shortestWait(subscriptions []byte) int64 {
 // waitOf is for how long a subscription waits from now on, in nanoseconds, and its error.
 //
 //	0 u64 the guest's mark   8 u8 type   16 u32 clock   24 u64 timeout   32 u64 precision   40 u16 flags
-func (i *instance) waitOf(subscription []byte) (left int64, errno uint16) {
+func (i *Instance) waitOf(subscription []byte) (left int64, errno uint16) {
 	if subscription[8] != eventTypeClock {
 		return 0, errnoBadf
 	}

@@ -1,10 +1,9 @@
-package wazerovm
+package vmtest
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,32 +17,26 @@ import (
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
 )
 
-const plenty = int64(1) << 40
-
-func TestNameIsThePinnedVersion(t *testing.T) {
-	mod, err := os.ReadFile("../../../go.mod")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := "github.com/tetratelabs/wazero " + strings.TrimPrefix(name, "wazero-"); !strings.Contains(string(mod), want) {
-		t.Errorf("go.mod does not have %q", want)
-	}
-}
-
-func TestCall(t *testing.T) {
-	i := start(t, "", "", `local.get $a  i64.extend_i32_u  i64.const 32  i64.shl  local.get $b  i64.extend_i32_u  i64.or`)
+func testCall(t *testing.T, e Engine) {
+	i := e.start(t, &Host{}, "", "", `local.get $a  i64.extend_i32_u  i64.const 32  i64.shl  local.get $b  i64.extend_i32_u  i64.or`)
 	for _, c := range []struct{ a, b uint32 }{{0, 0}, {1, 2}, {1<<32 - 1, 1<<32 - 1}} {
-		got, err := i.Call(vm.Process, c.a, c.b, plenty)
+		got, err := i.Call(vm.Process, c.a, c.b, Plenty)
 		if want := uint64(c.a)<<32 | uint64(c.b); err != nil || got != want {
 			t.Errorf("Call(%d, %d) = %#x, %v; want %#x", c.a, c.b, got, err, want)
 		}
 	}
-	if got, err := i.Call(vm.Reserve, 1, 0, plenty); got != 1024 || err != nil {
+	if got, err := i.Call(vm.Reserve, 1, 0, Plenty); got != 1024 || err != nil {
 		t.Errorf("Reserve = %d, %v", got, err)
 	}
 }
 
-func TestFaults(t *testing.T) {
+// An engine tells framesMin of the guest's functions that are on the stack, where there are so many, and framesMax at most.
+const (
+	framesMin = 20
+	framesMax = 32
+)
+
+func testFaults(t *testing.T, e Engine) {
 	for name, c := range map[string]struct {
 		imports, fields, process string
 		kind                     vm.Kind
@@ -55,29 +48,35 @@ func TestFaults(t *testing.T) {
 		"division":    {"", "", `i64.const 1 i64.const 0 i64.div_s`, vm.Trap, "integer divide by zero", []string{"process"}},
 		"indirect": {"", `(type $t (func)) (table 1 funcref)`, `i32.const 0 call_indirect (type $t) i64.const 0`, vm.Trap,
 			"invalid table access", []string{"process"}},
-		"spin":      {"", "", `loop $l br $l end i64.const 0`, vm.Fuel, "", []string{"process"}},
-		"recursion": {"", "", `local.get $a local.get $b call $process`, vm.Stack, "", slices.Repeat([]string{"process"}, 29)},
+		"out of table": {"", `(type $t (func)) (table 1 funcref)`, `i32.const 1 call_indirect (type $t) i64.const 0`, vm.Trap,
+			"invalid table access", []string{"process"}},
+		"type": {"", `(type $t (func)) (table 1 funcref) (elem (i32.const 0) $process)`, `i32.const 0 call_indirect (type $t) i64.const 0`, vm.Trap,
+			"indirect call type mismatch", []string{"process"}},
+		"overflow":   {"", "", `i64.const -9223372036854775808 i64.const -1 i64.div_s`, vm.Trap, "integer overflow", []string{"process"}},
+		"conversion": {"", "", `f64.const nan i64.trunc_f64_s`, vm.Trap, "invalid conversion to integer", []string{"process"}},
+		"spin":       {"", "", `loop $l br $l end i64.const 0`, vm.Fuel, "", []string{"process"}},
+		"recursion":  {"", "", `local.get $a local.get $b call $process`, vm.Stack, "", slices.Repeat([]string{"process"}, framesMin)},
 		"exit": {`(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))`, "", `i32.const 3 call $exit i64.const 0`,
 			vm.Exit, "exit code 3", []string{"process"}},
 		"pointer": {`(import "tidemill_v1" "log" (func $log (param i32 i32 i32)))`, "",
 			`i32.const 2 i32.const 65530 i32.const 7 call $log i64.const 0`, vm.HostCall, "a pointer leads out of memory", []string{"process"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			i := start(t, c.imports, c.fields, c.process)
+			i := e.start(t, &Host{}, c.imports, c.fields, c.process)
 			copy(i.Memory()[100:], "what was under way")
 			_, err := i.Call(vm.Process, 1, 2, 50_000_000)
-			f := faultOf(t, err, c.kind)
+			f := FaultOf(t, err, c.kind)
+			if len(f.Frames) > framesMin && len(f.Frames) <= framesMax {
+				f.Frames = f.Frames[:framesMin]
+			}
 			if f.Detail != c.detail || !slices.Equal(f.Frames, c.frames) {
 				t.Errorf("fault %q in %q, want %q in %q", f.Detail, f.Frames, c.detail, c.frames)
 			}
 			if string(i.Memory()[100:118]) != "what was under way" {
 				t.Error("memory is not readable after the fault")
 			}
-			if _, err := i.Call(vm.Process, 1, 2, plenty); err == nil {
+			if _, err := i.Call(vm.Process, 1, 2, Plenty); err == nil {
 				t.Error("the instance still runs after the fault")
-			}
-			if !i.module.IsClosed() {
-				t.Error("the module is not closed")
 			}
 			i.Close()
 			i.Close()
@@ -85,30 +84,21 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestNamesOfAnyKind has a function without a name, told by its index in the original, and names that look like a part of
-// wazero's trace.
-func TestNamesOfAnyKind(t *testing.T) {
-	i := start(t, "", `(func $a.b unreachable) (func call $a.b)`, `call 6 i64.const 0`)
-	_, err := i.Call(vm.Process, 0, 0, plenty)
-	if f := faultOf(t, err, vm.Trap); !slices.Equal(f.Frames, []string{"a.b", "function[6]", "process"}) {
+// testNames has a function without a name, told by its index in the original.
+func testNames(t *testing.T, e Engine) {
+	i := e.start(t, &Host{}, "", `(func $a.b unreachable) (func call $a.b)`, `call 6 i64.const 0`)
+	_, err := i.Call(vm.Process, 0, 0, Plenty)
+	if f := FaultOf(t, err, vm.Trap); !slices.Equal(f.Frames, []string{"a.b", "function[6]", "process"}) {
 		t.Errorf("frames: %q", f.Frames)
-	}
-	for _, c := range []struct{ line, want string }{
-		{".f()", "f"}, {".main.(*T).Run(i32,i64) i32", "main.(*T).Run"}, {".<a as b(c)>::d() (i32,f64)", "<a as b(c)>::d"},
-		{".f(i32) i64(f32)", "f(i32) i64"}, {".f (i32)()", "f (i32)"},
-	} {
-		if got := frames("\n\t" + c.line); len(got) != 1 || got[0] != c.want {
-			t.Errorf("frames(%q) = %q, want %q", c.line, got, c.want)
-		}
 	}
 }
 
-func TestMemoryLimit(t *testing.T) {
+func testMemoryLimit(t *testing.T, e Engine) {
 	// process(pages) answers what memory.grow says.
-	i := start(t, "", "", `local.get $a memory.grow i64.extend_i32_s`)
+	i := e.start(t, &Host{}, "", "", `local.get $a memory.grow i64.extend_i32_s`)
 	grow := func(pages uint32) int64 {
 		t.Helper()
-		got, err := i.Call(vm.Process, pages, 0, plenty)
+		got, err := i.Call(vm.Process, pages, 0, Plenty)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,27 +114,34 @@ func TestMemoryLimit(t *testing.T) {
 	if got := grow(65535); got != -1 {
 		t.Errorf("growing by 4 GiB gives %d", got)
 	}
-	if got := grow(1); got != 63 || len(i.Memory()) != memoryMax {
+	if got := grow(1); got != 63 || len(i.Memory()) != MemoryMax {
 		t.Errorf("growing to the limit gives %d, %d bytes", got, len(i.Memory()))
 	}
-	if m := i.Memory(); m[5] != 42 || m[memoryMax-1] != 0 || cap(m) != len(m) {
+	if m := i.Memory(); m[5] != 42 || m[MemoryMax-1] != 0 || cap(m) != len(m) {
 		t.Error("memory is not what it was, or not zero")
 	}
-	c := compileText(t, guestText("", "", "i64.const 0"))
-	_, err := c.Instantiate(context.Background(), &fakeHost{}, vm.Config{MemoryBytesMax: 1000, StartFuel: 1000})
-	if !errcode.Is(err, ErrMemoryLimit) {
+	c := e.compile(t, GuestText("", "", "i64.const 0"))
+	_, err := c.Instantiate(context.Background(), &Host{}, vm.Config{MemoryBytesMax: 1000, StartFuel: 1000})
+	if !errcode.Is(err, vm.ErrMemoryLimit) {
 		t.Errorf("a module over its limit: %v", err)
 	}
 }
 
-func TestStartIsMetered(t *testing.T) {
-	ok := guestText("", `(global $g (mut i32) (i32.const 0)) (func $s i32.const 7 global.set $g) (start $s)
+func testInvalid(t *testing.T, e Engine) {
+	code := Metered(t, GuestText("", `(func $broken i32.const 1 i64.const 2 i32.add drop)`, "i64.const 0"))
+	if _, err := e.New().Compile(context.Background(), code); !errcode.Is(err, vm.ErrInvalid) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func testStart(t *testing.T, e Engine) {
+	ok := GuestText("", `(global $g (mut i32) (i32.const 0)) (func $s i32.const 7 global.set $g) (start $s)
 		(func (export "_initialize") global.get $g i32.const 1 i32.add global.set $g)`, `global.get $g i64.extend_i32_u`)
-	i := instantiate(t, compileText(t, ok), &fakeHost{})
+	i := Instantiate(t, e.compile(t, ok), &Host{})
 	if used := i.FuelUsed(); used < 4 || used > 40 {
 		t.Errorf("starting took %d units", used)
 	}
-	if got, err := i.Call(vm.Process, 0, 0, plenty); got != 8 || err != nil {
+	if got, err := i.Call(vm.Process, 0, 0, Plenty); got != 8 || err != nil {
 		t.Errorf("global is %d, %v", got, err)
 	}
 	for name, c := range map[string]struct {
@@ -158,19 +155,19 @@ func TestStartIsMetered(t *testing.T) {
 		"initialize calls": {`(func $init (export "_initialize") call $init)`, vm.Stack, "init"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c1 := compileText(t, guestText("", c.fields, "i64.const 0"))
-			_, err := c1.Instantiate(context.Background(), &fakeHost{}, vm.Config{MemoryBytesMax: memoryMax, StartFuel: 10_000_000})
-			f := faultOf(t, err, c.kind)
+			c1 := e.compile(t, GuestText("", c.fields, "i64.const 0"))
+			_, err := c1.Instantiate(context.Background(), &Host{}, vm.Config{MemoryBytesMax: MemoryMax, StartFuel: 10_000_000})
+			f := FaultOf(t, err, c.kind)
 			e := errcode.Of(err)
-			if e == nil || e.Code != ErrStart || e.Hint == "" || e.Place != "function "+c.frame || f.Frames[0] != c.frame {
+			if e == nil || e.Code != vm.ErrStart || e.Hint == "" || e.Place != "function "+c.frame || f.Frames[0] != c.frame {
 				t.Errorf("error %v", err)
 			}
 		})
 	}
 }
 
-// work is a guest with loops, calls, unbalanced arms, bulk operations, growth and recursion; process(n) answers a checksum.
-const work = `(func $fib (param $n i32) (result i64)
+// Work has functions for a guest with loops, calls, unbalanced arms, bulk operations, growth and recursion; process(n) answers a checksum.
+const Work = `(func $fib (param $n i32) (result i64)
     local.get $n i32.const 2 i32.lt_u
     if (result i64) local.get $n i64.extend_i32_u
     else local.get $n i32.const 1 i32.sub call $fib local.get $n i32.const 2 i32.sub call $fib i64.add end)
@@ -190,19 +187,26 @@ const work = `(func $fib (param $n i32) (result i64)
       br $next end end
     local.get $h i32.const 16 i64.load i64.xor)`
 
-const workProcess = `local.get $a call $mix i32.const 15 call $fib i64.add i32.const 1 memory.grow i64.extend_i32_u i64.add`
+// WorkProcess is the body of its process.
+const WorkProcess = `local.get $a call $mix i32.const 15 call $fib i64.add i32.const 1 memory.grow i64.extend_i32_u i64.add`
 
-// TestFuelIsDeterministic runs the same work with the smallest and the largest slices, with adaptive ones, under a busy collector
+// Slices of fuel, about the least and the most that engines take.
+const (
+	smallSlice = 2_000
+	largeSlice = 500_000
+)
+
+// testFuelIsDeterministic runs the same work with the smallest and the largest slices, with adaptive ones, under a busy collector
 // and again: always the same result and the same count (I10).
-func TestFuelIsDeterministic(t *testing.T) {
-	c := compileText(t, guestText("", work, workProcess))
+func testFuelIsDeterministic(t *testing.T, e Engine) {
+	c := e.compile(t, GuestText("", Work, WorkProcess))
 	run := func(small, large int64) (uint64, []int64) {
-		i := instantiate(t, c, &fakeHost{})
-		i.ledger.slice, i.ledger.min, i.ledger.max = small, small, large
+		i := Instantiate(t, c, &Host{})
+		e.Guest(i).Ledger.Slices(small, small, large)
 		var used []int64
 		var sum uint64
 		for n := range uint32(5) {
-			got, err := i.Call(vm.Process, n*1000, 0, plenty)
+			got, err := i.Call(vm.Process, n*1000, 0, Plenty)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -211,17 +215,17 @@ func TestFuelIsDeterministic(t *testing.T) {
 		}
 		return sum, used
 	}
-	wantSum, want := run(sliceMin, sliceMin)
+	wantSum, want := run(smallSlice, smallSlice)
 	check := func(what string, small, large int64) {
 		if sum, used := run(small, large); sum != wantSum || !slices.Equal(used, want) {
 			t.Errorf("%s: %#x, fuel %v; want %#x, %v", what, sum, used, wantSum, want)
 		}
 	}
-	check("again", sliceMin, sliceMin)
-	check("large slices", sliceMax, sliceMax)
+	check("again", smallSlice, smallSlice)
+	check("large slices", largeSlice, largeSlice)
 	check("slices of 1", 1, 1)
 	check("slices of 777", 777, 777)
-	check("adaptive", sliceMin, sliceMax)
+	check("adaptive", smallSlice, largeSlice)
 	stop := make(chan struct{})
 	var wait sync.WaitGroup
 	wait.Go(func() {
@@ -235,7 +239,7 @@ func TestFuelIsDeterministic(t *testing.T) {
 			}
 		}
 	})
-	check("under a busy collector", sliceMin, sliceMax)
+	check("under a busy collector", smallSlice, largeSlice)
 	close(stop)
 	wait.Wait()
 	if want[4] < 100_000 {
@@ -243,64 +247,68 @@ func TestFuelIsDeterministic(t *testing.T) {
 	}
 }
 
-// TestKillIsExact finds the fuel that a call needs, and gives it exactly that and one unit less, with slices of any size. A
-// spinning guest counts its turns in memory, so the place of the kill can be compared too.
-func TestKillIsExact(t *testing.T) {
-	c := compileText(t, guestText("", work, workProcess))
-	i := instantiate(t, c, &fakeHost{})
+// testKillIsExact finds the fuel that a call needs, and gives it exactly that and one unit less, with slices of any size.
+func testKillIsExact(t *testing.T, e Engine) {
+	c := e.compile(t, GuestText("", Work, WorkProcess))
+	i := Instantiate(t, c, &Host{})
 	before := i.FuelUsed()
-	if _, err := i.Call(vm.Process, 100, 0, plenty); err != nil {
+	if _, err := i.Call(vm.Process, 100, 0, Plenty); err != nil {
 		t.Fatal(err)
 	}
 	need := i.FuelUsed() - before
-	for _, slice := range []int64{1, 64, sliceMin, sliceMax} {
-		i := instantiate(t, c, &fakeHost{})
-		i.ledger.slice, i.ledger.min, i.ledger.max = slice, slice, slice
+	for _, slice := range []int64{1, 64, smallSlice, largeSlice} {
+		i := Instantiate(t, c, &Host{})
+		e.Guest(i).Ledger.Slices(slice, slice, slice)
 		if _, err := i.Call(vm.Process, 100, 0, need); err != nil || i.FuelUsed()-before != need {
 			t.Errorf("with slices of %d and the %d units it needs: %v, used %d", slice, need, err, i.FuelUsed()-before)
 		}
-		i = instantiate(t, c, &fakeHost{})
-		i.ledger.slice, i.ledger.min, i.ledger.max = slice, slice, slice
+		i = Instantiate(t, c, &Host{})
+		e.Guest(i).Ledger.Slices(slice, slice, slice)
 		_, err := i.Call(vm.Process, 100, 0, need-1)
-		if faultOf(t, err, vm.Fuel); i.FuelUsed()-before != need-1 {
+		if FaultOf(t, err, vm.Fuel); i.FuelUsed()-before != need-1 {
 			t.Errorf("with slices of %d and one unit less: used %d", slice, i.FuelUsed()-before)
 		}
 	}
+}
 
-	// The last charge of a call may be one without a check: what a long arm costs more than its sibling.
+// testLastCharge ends a call with a charge that is made without a check: what a long arm costs more than its sibling.
+func testLastCharge(t *testing.T, e Engine) {
 	long := strings.Repeat("global.get $g i64.const 3 i64.mul global.set $g ", 200)
-	arm := compileText(t, guestText("", `(global $g (mut i64) (i64.const 1))`, "local.get $a if "+long+" end global.get $g"))
-	i = instantiate(t, arm, &fakeHost{})
-	if _, err := i.Call(vm.Process, 1, 0, plenty); err != nil {
+	arm := e.compile(t, GuestText("", `(global $g (mut i64) (i64.const 1))`, "local.get $a if "+long+" end global.get $g"))
+	i := Instantiate(t, arm, &Host{})
+	if _, err := i.Call(vm.Process, 1, 0, Plenty); err != nil {
 		t.Fatal(err)
 	}
-	need = i.FuelUsed()
-	i = instantiate(t, arm, &fakeHost{})
+	need := i.FuelUsed()
+	i = Instantiate(t, arm, &Host{})
 	if _, err := i.Call(vm.Process, 1, 0, need); err != nil || i.FuelUsed() != need || need < 600 {
 		t.Errorf("with the %d units it needs: %v, used %d", need, err, i.FuelUsed())
 	}
-	i = instantiate(t, arm, &fakeHost{})
+	i = Instantiate(t, arm, &Host{})
 	_, err := i.Call(vm.Process, 1, 0, need-1)
-	if faultOf(t, err, vm.Fuel); i.FuelUsed() != need-1 {
+	if FaultOf(t, err, vm.Fuel); i.FuelUsed() != need-1 {
 		t.Errorf("used %d of %d", i.FuelUsed(), need-1)
 	}
+}
 
-	spin := compileText(t, guestText("", "", `loop $l i32.const 8 i32.const 8 i64.load i64.const 1 i64.add i64.store br $l end i64.const 0`))
+// testKilledAtOnePlace kills a spinning guest that counts its turns in memory: the place must not depend on the slices.
+func testKilledAtOnePlace(t *testing.T, e Engine) {
+	spin := e.compile(t, GuestText("", "", `loop $l i32.const 8 i32.const 8 i64.load i64.const 1 i64.add i64.store br $l end i64.const 0`))
 	turns := func(slice, fuel int64) uint64 {
-		i := instantiate(t, spin, &fakeHost{})
-		i.ledger.slice, i.ledger.min, i.ledger.max = slice, slice, slice
+		i := Instantiate(t, spin, &Host{})
+		e.Guest(i).Ledger.Slices(slice, slice, slice)
 		_, err := i.Call(vm.Process, 0, 0, fuel)
-		faultOf(t, err, vm.Fuel)
+		FaultOf(t, err, vm.Fuel)
 		if got := i.FuelUsed(); got != fuel {
 			t.Errorf("a call killed for its fuel of %d used %d", fuel, got)
 		}
 		return uint64(i.Memory()[8]) | uint64(i.Memory()[9])<<8 | uint64(i.Memory()[10])<<16 | uint64(i.Memory()[11])<<24
 	}
 	for _, fuel := range []int64{0, 1, 10, 1000, 12345, 3_000_000} {
-		want := turns(sliceMin, fuel)
-		for _, slice := range []int64{1, 17, sliceMax} {
+		want := turns(smallSlice, fuel)
+		for _, slice := range []int64{1, 17, largeSlice} {
 			if got := turns(slice, fuel); got != want {
-				t.Errorf("fuel %d: %d turns with slices of %d, %d with %d", fuel, got, slice, want, sliceMin)
+				t.Errorf("fuel %d: %d turns with slices of %d, %d with %d", fuel, got, slice, want, smallSlice)
 			}
 		}
 		if fuel == 12345 && (want < 12345/10 || want > 12345) {
@@ -309,18 +317,18 @@ func TestKillIsExact(t *testing.T) {
 	}
 }
 
-// TestSpinningGuestsStopNothing (I11) runs more spinning guests than there are processors, and meanwhile collections and a
+// testSpinningGuestsStopNothing (I11) runs more spinning guests than there are processors, and meanwhile collections and a
 // neighbour's calls, none of which may wait for the guests to end.
-func TestSpinningGuestsStopNothing(t *testing.T) {
-	spin := compileText(t, guestText("", "", `loop $l br $l end i64.const 0`))
-	neighbour := start(t, "", "", `local.get $a i64.extend_i32_u`)
+func testSpinningGuestsStopNothing(t *testing.T, e Engine) {
+	spin := e.compile(t, GuestText("", "", `loop $l br $l end i64.const 0`))
+	neighbour := e.start(t, &Host{}, "", "", `local.get $a i64.extend_i32_u`)
 	const budget = int64(300_000_000) // 0.1 s or more
 	spinners := 2*runtime.GOMAXPROCS(0) + 2
 	var wait sync.WaitGroup
 	var spinning atomic.Int32
 	spinning.Store(int32(spinners))
 	for range spinners {
-		i := instantiate(t, spin, &fakeHost{})
+		i := Instantiate(t, spin, &Host{})
 		wait.Go(func() {
 			_, err := i.Call(vm.Process, 0, 0, budget)
 			spinning.Add(-1)
@@ -334,7 +342,7 @@ func TestSpinningGuestsStopNothing(t *testing.T) {
 	for ; spinning.Load() > 0; turns++ {
 		began := time.Now()
 		runtime.GC()
-		if got, err := neighbour.Call(vm.Process, turns, 0, plenty); got != uint64(turns) || err != nil {
+		if got, err := neighbour.Call(vm.Process, turns, 0, Plenty); got != uint64(turns) || err != nil {
 			t.Errorf("the neighbour answers %d, %v", got, err)
 		}
 		worst = max(worst, time.Since(began))
@@ -347,9 +355,9 @@ func TestSpinningGuestsStopNothing(t *testing.T) {
 	}
 }
 
-// TestStackIsGivenBack recurses deep, again and again, out of the recursion by every way there is, and then too deep.
-func TestStackIsGivenBack(t *testing.T) {
-	i := start(t, "", `(func $down (param $n i32) (result i64)
+// testStackIsGivenBack recurses deep, again and again, out of the recursion by every way there is, and then too deep.
+func testStackIsGivenBack(t *testing.T, e Engine) {
+	i := e.start(t, &Host{}, "", `(func $down (param $n i32) (result i64)
 	    local.get $n i32.const 1 i32.and
 	    if local.get $n i32.eqz
 	      if i64.const 1 return end
@@ -358,23 +366,23 @@ func TestStackIsGivenBack(t *testing.T) {
 	    if (result i64) i64.const 1 else
 	    local.get $n i32.const 1 i32.sub call $down i64.const 1 i64.add br 1 end)`, `local.get $a call $down`)
 	for range 50 {
-		if got, err := i.Call(vm.Process, 9000, 0, plenty); got != 9001 || err != nil {
+		if got, err := i.Call(vm.Process, 9000, 0, Plenty); got != 9001 || err != nil {
 			t.Fatalf("%d, %v", got, err)
 		}
 	}
-	_, err := i.Call(vm.Process, 10_100, 0, plenty)
-	faultOf(t, err, vm.Stack)
+	_, err := i.Call(vm.Process, 10_100, 0, Plenty)
+	FaultOf(t, err, vm.Stack)
 }
 
-// TestStackBytes bounds what a recursion takes by the size of its frames too: 1 MiB in all, which the engine may double.
-func TestStackBytes(t *testing.T) {
+// testStackBytes bounds what a recursion takes by the size of its frames too: 1 MiB in all, which the engine may double.
+func testStackBytes(t *testing.T, e Engine) {
 	for _, locals := range []int{0, 100, 1000, 20_000} {
-		i := start(t, "", fmt.Sprintf(`(global $depth (mut i32) (i32.const 0))
+		i := e.start(t, &Host{}, "", fmt.Sprintf(`(global $depth (mut i32) (i32.const 0))
 			(func $down (locals %d i64) global.get $depth i32.const 1 i32.add global.set $depth call $down)
 			(export "depth" (global $depth))`, locals), `call $down i64.const 0`)
-		_, err := i.Call(vm.Process, 0, 0, plenty)
-		faultOf(t, err, vm.Stack)
-		depth := int(uint32(i.module.ExportedGlobal("depth").Get()))
+		_, err := i.Call(vm.Process, 0, 0, Plenty)
+		FaultOf(t, err, vm.Stack)
+		depth := int(uint32(e.Global(i, "depth")))
 		if want := meter.StackBytesMax / max(8*locals, meter.FrameBytesMin); depth > want || depth < want*9/10-1 {
 			t.Errorf("with %d locals: %d calls deep, want about %d", locals, depth, want)
 		}

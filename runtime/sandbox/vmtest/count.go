@@ -1,12 +1,9 @@
-package wazerovm
+package vmtest
 
 import (
-	"context"
 	"math/rand/v2"
+	"slices"
 	"testing"
-
-	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
 
 	"github.com/tidemill/tidemill/runtime/sandbox/meter"
 	"github.com/tidemill/tidemill/runtime/sandbox/wasm"
@@ -97,51 +94,30 @@ func withCounter(m *wasm.Module, code []byte) []byte {
 	return out
 }
 
-// bare runs modules without the rest of the sandbox: name(args) and the value of an exported global before and after.
-type bare struct {
-	runtime wazero.Runtime
-	granted int64
+// outcome is how a call of a module went.
+type outcome struct {
+	results []uint64
+	trap    string
+	global  int64 // value of an exported global afterwards
 }
 
-func newBare(t testing.TB) *bare {
+// runFresh makes an instance of a module and calls its run(x).
+func runFresh(t testing.TB, l Linker, binary []byte, x uint64, global string) (o outcome) {
 	t.Helper()
-	ctx := context.Background()
-	b := &bare{runtime: wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler())}
-	t.Cleanup(func() { b.runtime.Close(ctx) })
-	_, err := b.runtime.NewHostModuleBuilder(meter.HostModule).
-		NewFunctionBuilder().WithFunc(func(balance int64) int64 {
-		grant := max(1000, -balance)
-		b.granted += grant
-		return balance + grant
-	}).Export(meter.Refuel).
-		NewFunctionBuilder().WithFunc(func() { panic("stack") }).Export(meter.Overflow).
-		Instantiate(ctx)
+	m, err := l.Instantiate(binary, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b
-}
-
-// run instantiates a module and calls an export: its results, or the kind of its trap.
-func (b *bare) run(t testing.TB, binary []byte, export, global string, args ...uint64) (results []uint64, trap string, value int64) {
-	t.Helper()
-	ctx := context.Background()
-	b.granted = 0
-	m, err := b.runtime.InstantiateWithConfig(ctx, binary, wazero.NewModuleConfig().WithName("").WithStartFunctions())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close(ctx)
-	results, err = m.ExportedFunction(export).Call(ctx, args...)
+	o.results, o.trap = m.Call("run", x)
 	if global != "" {
-		value = int64(m.ExportedGlobal(global).(api.MutableGlobal).Get())
+		o.global = int64(m.Global(global))
 	}
-	return results, trapOf(err), value
+	return o
 }
 
-// TestChargesCoverWhatRuns makes random programs of nested blocks, loops, arms, switches, calls and recursion. Metered, each must
+// testChargesCoverWhatRuns makes random programs of nested blocks, loops, arms, switches, calls and recursion. Metered, each must
 // give the same result, be charged for at least what was executed, and not for much more.
-func TestChargesCoverWhatRuns(t *testing.T) {
+func testChargesCoverWhatRuns(t *testing.T, e Engine) {
 	programs := 150
 	if testing.Short() {
 		programs = 60
@@ -160,23 +136,29 @@ func TestChargesCoverWhatRuns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := newBare(t)
+		granted := int64(0)
+		l := e.Link(t, V2, func(balance int64) int64 {
+			grant := max(1000, -balance)
+			granted += grant
+			return balance + grant
+		})
 		for x := range uint64(3) {
-			want, wantTrap, _ := b.run(t, binary, "run", "", x)
-			_, _, exact := b.run(t, counted(t, binary), "run", "counter", x)
-			got, trap, balance := b.run(t, rewritten, "run", meter.FuelGlobal, x)
-			if trap != wantTrap || len(got) != len(want) || len(want) == 1 && got[0] != want[0] {
-				t.Fatalf("seed %d, run(%d): %v %q metered, %v %q as it is, of\n%s", seed, x, got, trap, want, wantTrap, text)
+			want := runFresh(t, l, binary, x, "")
+			exact := runFresh(t, l, counted(t, binary), x, "counter").global
+			granted = 0
+			got := runFresh(t, l, rewritten, x, meter.FuelGlobal)
+			if got.trap != want.trap || !slices.Equal(got.results, want.results) {
+				t.Fatalf("seed %d, run(%d): %+v metered, %+v as it is, of\n%s", seed, x, got, want, text)
 			}
-			used := b.granted - balance
-			if trap == "" && used < exact {
+			used := granted - got.global
+			if got.trap == "" && used < exact {
 				t.Fatalf("seed %d, run(%d): charged %d, executed %d, of\n%s", seed, x, used, exact, text)
 			}
 			if !bulk {
 				ratio = max(ratio, float64(used)/float64(exact+100))
 			}
 		}
-		b.runtime.Close(context.Background())
+		l.Close()
 	}
 	t.Logf("%d programs, at most %.1f times what was executed", programs, ratio)
 	if ratio > 12 {

@@ -1,9 +1,7 @@
-package wazerovm
+package vmtest
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -15,20 +13,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
-
 	"github.com/tidemill/tidemill/runtime/sandbox/meter"
 	"github.com/tidemill/tidemill/runtime/sandbox/wasm"
 )
 
-// assertionsMin is how many assertions of the specification's suites must run: a suite that has moved or a runner that skips
-// must not pass.
-const assertionsMin = 45_000
-
-// TestSpecification runs the official suites of WebAssembly 1.0 and of 2.0 without SIMD, which lie in wazero's module, twice side
-// by side: as they are and metered. Each command must give what the suite expects, and both must give the same bits.
-func TestSpecification(t *testing.T) {
+// testSpecification runs the official suites of WebAssembly 1.0 and of 2.0 without SIMD, which lie in wazero's module, twice side
+// by side: as they are and metered. Each command must give what the suite expects, and both must give the same bits. A suite that has
+// moved or a runner that skips must not pass: so many assertions must run.
+func testSpecification(t *testing.T, e Engine) {
 	if testing.Short() {
 		t.Skip("takes some 20 s")
 	}
@@ -37,30 +29,26 @@ func TestSpecification(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	total := specCount{skipped: map[string]int{}}
-	for _, suite := range []struct {
-		version  string
-		features api.CoreFeatures
-	}{{"v1", api.CoreFeaturesV1}, {"v2", api.CoreFeaturesV2}} {
-		files, err := filepath.Glob(filepath.Join(root, suite.version, "testdata", "*.json"))
+	for _, version := range slices.Sorted(maps.Keys(e.Suites)) {
+		files, err := filepath.Glob(filepath.Join(root, string(version), "testdata", "*.json"))
 		if err != nil || len(files) == 0 {
-			t.Fatalf("no suite %s: %v", suite.version, err)
+			t.Fatalf("no suite %s: %v", version, err)
 		}
+		total := specCount{kinds: map[string]int{}, skipped: map[string]int{}}
 		for _, file := range files {
 			name := strings.TrimSuffix(filepath.Base(file), ".json")
 			if strings.HasPrefix(name, "simd_") {
 				total.skipped["files of SIMD"]++
 				continue
 			}
-			t.Run(suite.version+"/"+name, func(t *testing.T) {
-				runSpecFile(t, file, host, suite.features, &total)
+			t.Run(string(version)+"/"+name, func(t *testing.T) {
+				runSpecFile(t, e, version, file, host, &total)
 			})
 		}
-	}
-	t.Logf("%d assertions: %v", total.run, sorted(total.kinds))
-	t.Logf("skipped: %v", sorted(total.skipped))
-	if total.run < assertionsMin {
-		t.Errorf("only %d assertions ran, there must be %d", total.run, assertionsMin)
+		t.Logf("%s: %d assertions: %v; skipped: %v", version, total.run, sorted(total.kinds), sorted(total.skipped))
+		if total.run < e.Suites[version] {
+			t.Errorf("%s: only %d assertions ran, there must be %d", version, total.run, e.Suites[version])
+		}
 	}
 }
 
@@ -110,13 +98,13 @@ type specValue struct {
 
 // specSide is one of the two runs.
 type specSide struct {
-	runtime wazero.Runtime
+	linker  Linker
 	meter   bool
-	modules map[string]api.Module
-	last    api.Module
+	modules map[string]Module
+	last    Module
 }
 
-func runSpecFile(t *testing.T, file string, host []byte, features api.CoreFeatures, total *specCount) {
+func runSpecFile(t *testing.T, e Engine, version Version, file string, host []byte, total *specCount) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -125,17 +113,15 @@ func runSpecFile(t *testing.T, file string, host []byte, features api.CoreFeatur
 	if err := json.Unmarshal(raw, &script); err != nil {
 		t.Fatal(err)
 	}
-	ctx := context.Background()
 	var sides [2]*specSide
 	for i := range sides {
-		r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler().WithCoreFeatures(features))
-		defer r.Close(ctx)
-		if _, err := r.InstantiateWithConfig(ctx, host, wazero.NewModuleConfig().WithName("spectest")); err != nil {
+		s := &specSide{linker: e.Link(t, version, specRefuel), meter: i == 1, modules: map[string]Module{}}
+		defer s.linker.Close()
+		if _, err := s.linker.Instantiate(host, "spectest"); err != nil {
 			t.Fatal(err)
 		}
-		sides[i] = &specSide{runtime: r, meter: i == 1, modules: map[string]api.Module{}}
+		sides[i] = s
 	}
-	instantiateSpecMeter(t, sides[1].runtime)
 	for i := 0; i < len(script.Commands); i++ {
 		c := &script.Commands[i]
 		as := ""
@@ -143,7 +129,7 @@ func runSpecFile(t *testing.T, file string, host []byte, features api.CoreFeatur
 			as = script.Commands[next].As
 			i++
 		}
-		skip, err := c.check(ctx, sides, filepath.Dir(file), as)
+		skip, err := c.check(e, sides, filepath.Dir(file), as)
 		switch {
 		case err != nil:
 			t.Errorf("line %d, %s: %v", c.Line, c.Type, err)
@@ -151,34 +137,21 @@ func runSpecFile(t *testing.T, file string, host []byte, features api.CoreFeatur
 			total.skipped[skip]++
 			continue
 		}
-		if total.kinds == nil {
-			total.kinds = map[string]int{}
-		}
 		total.kinds[c.Type]++
 		total.run++
 	}
 }
 
-// instantiateSpecMeter makes a host for the meter with tiny slices: every refuel is a place where a mistake could show.
-func instantiateSpecMeter(t *testing.T, r wazero.Runtime) {
-	_, err := r.NewHostModuleBuilder(meter.HostModule).
-		NewFunctionBuilder().WithFunc(func(balance int64) int64 {
-		if balance >= 0 {
-			panic(fmt.Sprintf("refuel is called with %d", balance))
-		}
-		return balance + max(200, -balance)
-	}).Export(meter.Refuel).
-		NewFunctionBuilder().WithFunc(func() { panic(errSpecStack) }).Export(meter.Overflow).
-		Instantiate(context.Background())
-	if err != nil {
-		t.Fatal(err)
+// specRefuel has tiny slices: every refuel is a place where a mistake could show.
+func specRefuel(balance int64) int64 {
+	if balance >= 0 {
+		panic(fmt.Sprintf("refuel is called with %d", balance))
 	}
+	return balance + max(200, -balance)
 }
 
-var errSpecStack = errors.New("stack overflow")
-
 // check runs one command on both sides. skip names why a command does not count.
-func (c *specCommand) check(ctx context.Context, sides [2]*specSide, folder, as string) (skip string, err error) {
+func (c *specCommand) check(e Engine, sides [2]*specSide, folder, as string) (skip string, err error) {
 	if c.ModuleType == "text" {
 		return "modules as text", nil
 	}
@@ -189,7 +162,7 @@ func (c *specCommand) check(ctx context.Context, sides [2]*specSide, folder, as 
 			return "", err
 		}
 		for _, s := range sides {
-			if s.last, err = s.instantiate(ctx, b, as); err != nil {
+			if s.last, err = s.instantiate(b, as); err != nil {
 				return "", fmt.Errorf("metered %t: %w", s.meter, err)
 			}
 			if c.Name != "" {
@@ -202,23 +175,22 @@ func (c *specCommand) check(ctx context.Context, sides [2]*specSide, folder, as 
 		if err != nil {
 			return "", err
 		}
-		// wazero runs such a module on: the specification's own text calls it a trap after instantiation.
-		wantError := c.Type != "assert_uninstantiable" || c.Text != "out of bounds table access"
+		late := e.LateTables && c.Type == "assert_uninstantiable" && c.Text == "out of bounds table access"
 		for _, s := range sides {
-			if _, err := s.instantiate(ctx, b, ""); (err != nil) != wantError {
-				return "", fmt.Errorf("metered %t: error %w, wanted one: %t", s.meter, err, wantError)
+			if _, err := s.instantiate(b, ""); (err != nil) == late {
+				return "", fmt.Errorf("metered %t: error %w, wanted one: %t", s.meter, err, !late)
 			}
 		}
 		return "", nil
 	case "assert_return", "action", "assert_trap", "assert_exhaustion":
-		return "", c.act(ctx, sides)
+		return "", c.act(sides)
 	case "register":
 		return "registrations", nil
 	}
 	return "", fmt.Errorf("unknown command")
 }
 
-func (s *specSide) instantiate(ctx context.Context, b []byte, as string) (api.Module, error) {
+func (s *specSide) instantiate(b []byte, as string) (Module, error) {
 	if s.meter {
 		m, err := wasm.Decode(b)
 		if err != nil {
@@ -228,29 +200,29 @@ func (s *specSide) instantiate(ctx context.Context, b []byte, as string) (api.Mo
 			return nil, err
 		}
 	}
-	return s.runtime.InstantiateWithConfig(ctx, b, wazero.NewModuleConfig().WithName(as).WithStartFunctions())
+	return s.linker.Instantiate(b, as)
 }
 
 // act runs an action on both sides and compares them with each other and with the expectation.
-func (c *specCommand) act(ctx context.Context, sides [2]*specSide) error {
+func (c *specCommand) act(sides [2]*specSide) error {
 	var results [2][]uint64
-	var errs [2]error
+	var traps [2]string
 	for i, s := range sides {
 		m := s.last
 		if c.Action.Module != "" {
 			m = s.modules[c.Action.Module]
 		}
 		if c.Action.Type == "get" {
-			results[i] = []uint64{m.ExportedGlobal(c.Action.Field).Get()}
+			results[i] = []uint64{m.Global(c.Action.Field)}
 			continue
 		}
 		var args []uint64
 		for _, a := range c.Action.Args {
 			args = append(args, a.bits())
 		}
-		results[i], errs[i] = m.ExportedFunction(c.Action.Field).Call(ctx, args...)
+		results[i], traps[i] = m.Call(c.Action.Field, args...)
 	}
-	plain, metered := trapOf(errs[0]), trapOf(errs[1])
+	plain, metered := traps[0], traps[1]
 	wantTrap := c.Type == "assert_trap" || c.Type == "assert_exhaustion"
 	if plain != metered || (plain != "") != wantTrap {
 		return fmt.Errorf("%s: %q as it is, %q metered", c.Action.Field, plain, metered)
@@ -274,17 +246,7 @@ func (c *specCommand) act(ctx context.Context, sides [2]*specSide) error {
 	return nil
 }
 
-// trapOf is the kind of a trap, without the trace.
-func trapOf(err error) string {
-	if err == nil {
-		return ""
-	}
-	text, _, _ := strings.Cut(err.Error(), "\n")
-	text = strings.TrimSuffix(strings.TrimPrefix(text, "wasm error: "), " (recovered by wazero)")
-	return text
-}
-
-// bits is a value as an argument. An external reference is an opaque pointer in wazero, whose null is 0: n is n+1.
+// bits is a value as an argument. An external reference is n+1, and null is 0.
 func (v specValue) bits() uint64 {
 	s, is := v.Value.(string)
 	if !is || s == "null" {

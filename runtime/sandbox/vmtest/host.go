@@ -1,8 +1,7 @@
-package wazerovm
+package vmtest
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,58 +9,35 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
-
+	"github.com/tidemill/tidemill/runtime/sandbox/guest"
 	"github.com/tidemill/tidemill/runtime/sandbox/profile"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
+	"github.com/tidemill/tidemill/runtime/sandbox/wasm"
 )
 
-// TestSignaturesOfWASI compares the subset's signatures with those of wazero's own implementation.
-func TestSignaturesOfWASI(t *testing.T) {
-	ctx := context.Background()
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
-	defer r.Close(ctx)
-	c, err := wasi_snapshot_preview1.NewBuilder(r).Compile(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs := c.ExportedFunctions()
-	found := 0
-	for name, ours := range profile.Imports {
-		if name.Module != profile.WASIModule {
-			continue
-		}
-		f, known := theirs[name.Name]
-		if !known {
-			t.Errorf("%s is not a function of WASI preview 1", name.Name)
-			continue
-		}
-		if !slices.Equal(f.ParamTypes(), valueTypes(ours.Params)) || !slices.Equal(f.ResultTypes(), valueTypes(ours.Results)) {
-			t.Errorf("%s: our signature is %s, WASI's %v -> %v", name.Name, ours, f.ParamTypes(), f.ResultTypes())
-		}
-		found++
-	}
-	// All but clock_res_get, proc_raise and four of sockets.
-	if left := len(theirs) - found; left != 6 {
-		t.Errorf("%d functions of WASI are left out of the subset", left)
-	}
-}
+// What WASI preview 1 says: error numbers, and the sizes of what poll_oneoff reads and writes.
+const (
+	errnoBadf         = 8
+	errnoFault        = 21
+	errnoInval        = 28
+	errnoNotcapable   = 76
+	subscriptionBytes = 48
+	eventBytes        = 32
+)
 
 // hostCall runs one host function with constant arguments. Its result is the call's.
-func hostCall(t *testing.T, module, name string, host vm.Host, args ...int64) (i *instance, result int64, err error) {
+func (e Engine) hostCall(t *testing.T, module, name string, host vm.Host, args ...int64) (i vm.Instance, result int64, err error) {
 	t.Helper()
 	sig := profile.Imports[profile.Import{Module: module, Name: name}]
-	types := func(kind string, list []api.ValueType) string {
+	types := func(kind string, list []wasm.ValType) string {
 		s := ""
 		for _, v := range list {
-			s += " " + api.ValueTypeName(v)
+			s += " " + v.String()
 		}
 		return "(" + kind + s + ")"
 	}
 	imports := fmt.Sprintf(`(import %q %q (func $f %s %s))`, module, name,
-		types("param", valueTypes(sig.Params)), types("result", valueTypes(sig.Results)))
+		types("param", sig.Params), types("result", sig.Results))
 	body := ""
 	for n, a := range args {
 		body += fmt.Sprintf("%s.const %d ", sig.Params[n], a)
@@ -73,13 +49,13 @@ func hostCall(t *testing.T, module, name string, host vm.Host, args ...int64) (i
 	case sig.Results[0].String() == "i32":
 		body += "i64.extend_i32_s"
 	}
-	c := compileText(t, guestText(imports, `(data (i32.const 16) "hello" "\10\00\00\00\05\00\00\00" "\10\00\00\00\02\00\00\00")`, body))
-	i = instantiate(t, c, host)
-	got, err := i.Call(vm.Process, 0, 0, plenty)
+	c := e.compile(t, GuestText(imports, `(data (i32.const 16) "hello" "\10\00\00\00\05\00\00\00" "\10\00\00\00\02\00\00\00")`, body))
+	i = Instantiate(t, c, host)
+	got, err := i.Call(vm.Process, 0, 0, Plenty)
 	return i, int64(got), err
 }
 
-func TestHostFunctions(t *testing.T) {
+func testHostFunctions(t *testing.T, e Engine) {
 	const (
 		text    = 16 // "hello"
 		vectors = 21 // (16, 5), (16, 2)
@@ -135,13 +111,13 @@ func TestHostFunctions(t *testing.T) {
 		{"wasi_snapshot_preview1", "proc_exit", []int64{2}, 0, nil, "", vm.Exit},
 	} {
 		t.Run(fmt.Sprintf("%s%v", c.name, c.args), func(t *testing.T) {
-			host := &fakeHost{}
-			i, got, err := hostCall(t, c.module, c.name, host, c.args...)
-			if !slices.Equal(host.lines, c.lines) {
-				t.Errorf("the host saw %q, want %q", host.lines, c.lines)
+			host := &Host{}
+			i, got, err := e.hostCall(t, c.module, c.name, host, c.args...)
+			if !slices.Equal(host.Lines, c.lines) {
+				t.Errorf("the host saw %q, want %q", host.Lines, c.lines)
 			}
 			if c.kind != 0 {
-				faultOf(t, err, c.kind)
+				FaultOf(t, err, c.kind)
 				return
 			}
 			if err != nil || got != c.result {
@@ -154,18 +130,18 @@ func TestHostFunctions(t *testing.T) {
 	}
 }
 
-func TestMisuseOfStateIsAFault(t *testing.T) {
+func testMisuse(t *testing.T, e Engine) {
 	for name, args := range map[string][]int64{"state_get": {0, 0, 0, 0, 0, 0}, "state_scan_open": {0, 0, 0, 0, 0},
 		"state_scan_next": {0, 0, 0}, "state_apply": {0, 0}} {
-		_, _, err := hostCall(t, "tidemill_v1", name, &fakeHost{fail: errors.New("no state 0")}, args...)
-		if f := faultOf(t, err, vm.HostCall); f.Detail != "no state 0" {
+		_, _, err := e.hostCall(t, "tidemill_v1", name, &Host{Fail: errors.New("no state 0")}, args...)
+		if f := FaultOf(t, err, vm.HostCall); f.Detail != "no state 0" {
 			t.Errorf("%s: detail %q", name, f.Detail)
 		}
 	}
 }
 
-// TestWaiting has subscriptions to a relative and an absolute time and to a file, as poll_oneoff gets them.
-func TestWaiting(t *testing.T) {
+// testWaiting has subscriptions to a relative and an absolute time and to a file, as poll_oneoff gets them.
+func testWaiting(t *testing.T, e Engine) {
 	type subscription struct {
 		mark    uint64
 		kind    byte
@@ -190,10 +166,9 @@ func TestWaiting(t *testing.T) {
 		"at once and late": {[]subscription{{11, 0, 1, 0, 0}, {12, 0, 1, 1, 0}}, "11:0", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			host := &fakeHost{}
-			i := start(t, `(import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))`, "",
+			host := &Host{}
+			i := e.start(t, host, `(import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))`, "",
 				`i32.const 0 i32.const 1024 local.get $a i32.const 4096 call $poll i64.extend_i32_u`)
-			i.host = host
 			m := i.Memory()
 			for n, s := range c.subscriptions {
 				b := m[n*subscriptionBytes:]
@@ -203,7 +178,7 @@ func TestWaiting(t *testing.T) {
 				binary.LittleEndian.PutUint64(b[24:], s.timeout)
 				binary.LittleEndian.PutUint16(b[40:], s.flags)
 			}
-			if got, err := i.Call(vm.Process, uint32(len(c.subscriptions)), 0, plenty); err != nil || got != 0 {
+			if got, err := i.Call(vm.Process, uint32(len(c.subscriptions)), 0, Plenty); err != nil || got != 0 {
 				t.Fatalf("errno %d, %v", got, err)
 			}
 			var events []string
@@ -211,49 +186,52 @@ func TestWaiting(t *testing.T) {
 				b := m[1024+n*eventBytes:]
 				events = append(events, fmt.Sprintf("%d:%d", binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint16(b[8:])))
 			}
-			if got := strings.Join(events, " "); got != c.events || host.nanos != c.waited {
-				t.Errorf("events %q after %d ns, want %q after %d", got, host.nanos, c.events, c.waited)
+			if got := strings.Join(events, " "); got != c.events || host.Nanos != c.waited {
+				t.Errorf("events %q after %d ns, want %q after %d", got, host.Nanos, c.events, c.waited)
 			}
 		})
 	}
 }
 
-// TestHostFunctionsTakeFuel spends a call's fuel on one host function: a guest cannot get work done for nothing.
-func TestHostFunctionsTakeFuel(t *testing.T) {
-	i := start(t, `(import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+// testHostFunctionsTakeFuel spends a call's fuel on one host function: a guest cannot get work done for nothing.
+func testHostFunctionsTakeFuel(t *testing.T, e Engine) {
+	i := e.start(t, &Host{}, `(import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
 		(import "tidemill_v1" "fuel_left" (func $left (result i64)))`, "",
 		`call $left i32.const 0 i32.const 65536 call $random drop call $left i64.sub`)
-	used, err := i.Call(vm.Process, 0, 0, plenty)
-	if err != nil || used < 65536*randomByteUnits || used > 65536*randomByteUnits+300 {
+	used, err := i.Call(vm.Process, 0, 0, Plenty)
+	if err != nil || used < 65536*guest.RandomByteUnits || used > 65536*guest.RandomByteUnits+300 {
 		t.Errorf("64 KiB of random bytes take %d units, %v", used, err)
 	}
-	w := start(t, `(import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+	w := e.start(t, &Host{}, `(import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
 		(import "tidemill_v1" "fuel_left" (func $left (result i64)))`, "",
 		`call $left i32.const 2048 i32.const 10 i32.const 1000 memory.fill
 		i32.const 1024 i32.const 2048 i32.store i32.const 1028 i32.const 1000 i32.store
 		i32.const 1 i32.const 1024 i32.const 2 i32.const 1040 call $write drop call $left i64.sub`)
-	used, err = w.Call(vm.Process, 0, 0, plenty)
-	if want := uint64(1000*lineUnits + 2*vectorUnits + hostCallUnits); err != nil || used < want || used > want+500 {
+	used, err = w.Call(vm.Process, 0, 0, Plenty)
+	if want := uint64(1000*guest.LineUnits + 2*guest.VectorUnits + guest.CallUnits); err != nil || used < want || used > want+500 {
 		t.Errorf("1000 lines in two vectors take %d units, %v, want about %d", used, err, want)
 	}
 	_, err = i.Call(vm.Process, 0, 0, 3000)
-	if faultOf(t, err, vm.Fuel); i.FuelUsed() < 3000 {
+	if FaultOf(t, err, vm.Fuel); i.FuelUsed() < 3000 {
 		t.Errorf("used %d", i.FuelUsed())
 	}
 }
 
 // panicHost has a bug.
-type panicHost struct{ fakeHost }
+type panicHost struct{ Host }
 
 func (panicHost) Log(int32, []byte) {
 	list := make([]int, 0)
 	list[len(list)]++
 }
 
-// TestOwnBugsAreNoFaults of the guest: they end the instance and are told as what they are, and the process goes on (I9).
-func TestOwnBugsAreNoFaults(t *testing.T) {
-	i, _, err := hostCall(t, "tidemill_v1", "log", &panicHost{}, 1, 0, 0)
-	if f := (*vm.Fault)(nil); err == nil || errors.As(err, &f) || !i.closed {
+// testOwnBugs of the guest: they end the instance and are told as what they are, and the process goes on (I9).
+func testOwnBugs(t *testing.T, e Engine) {
+	i, _, err := e.hostCall(t, "tidemill_v1", "log", &panicHost{}, 1, 0, 0)
+	if f := (*vm.Fault)(nil); err == nil || errors.As(err, &f) {
 		t.Errorf("error %v", err)
+	}
+	if _, err := i.Call(vm.Process, 0, 0, Plenty); !errors.Is(err, guest.ErrClosed) {
+		t.Errorf("the instance is not closed: %v", err)
 	}
 }

@@ -1,0 +1,8 @@
+// Package wasmtimevm runs metered modules on wasmtime: a second engine, by other authors, in another language, with another compiler,
+// for tests that must not rest on what wazero happens to do. It is built with the tag wasmtime only, needs cgo, and is in no product:
+//
+//	go test -tags wasmtime ./runtime/sandbox/wasmtimevm ./abi/conformance
+//
+// It is the contract of package vm and no more: there is no folder for compiled code, instances do not begin from images, and a call
+// costs some microseconds.
+package wasmtimevm
