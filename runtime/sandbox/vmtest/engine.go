@@ -59,6 +59,8 @@ func Run(t *testing.T, e Engine) {
 		{"SpinningGuestsStopNothing", testSpinningGuestsStopNothing}, {"StackIsGivenBack", testStackIsGivenBack},
 		{"StackBytes", testStackBytes}, {"HostFunctions", testHostFunctions}, {"Misuse", testMisuse}, {"Waiting", testWaiting},
 		{"HostFunctionsTakeFuel", testHostFunctionsTakeFuel}, {"OwnBugs", testOwnBugs},
+		{"Snapshot", testSnapshot}, {"SnapshotOfASnapshot", testSnapshotOfASnapshot}, {"SnapshotGrows", testSnapshotGrows},
+		{"SnapshotIsRefused", testSnapshotIsRefused},
 		{"ChargesCoverWhatRuns", testChargesCoverWhatRuns}, {"Specification", testSpecification},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, e) })

@@ -3,6 +3,5 @@
 //
 //	go test -tags wasmtime ./runtime/sandbox/wasmtimevm ./abi/conformance
 //
-// It is the contract of package vm and no more: there is no folder for compiled code, instances do not begin from images, and a call
-// costs some microseconds.
+// There is no folder for compiled code, an image is copied into each instance, and a call costs some microseconds.
 package wasmtimevm

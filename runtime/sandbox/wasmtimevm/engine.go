@@ -31,6 +31,7 @@ func New() *Engine { return &Engine{wasmtime.NewEngineWithConfig(config())} }
 func config() *wasmtime.Config {
 	c := wasmtime.NewConfig()
 	c.SetMaxWasmStack(stackBytesMax)
+	c.SetCraneliftOptLevel(wasmtime.OptLevelNone) // compiling takes longer than what tests run
 	c.SetWasmMultiValue(true)
 	c.SetWasmBulkMemory(true)
 	c.SetWasmReferenceTypes(true) // modules declare the feature; the profile refuses its instructions
@@ -55,11 +56,15 @@ func (e *Engine) Compile(ctx context.Context, metered []byte) (vm.Compiled, erro
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	m, err := wasm.Decode(metered)
+	binary, globals, err := withGlobals(metered)
+	if err != nil {
+		return nil, err
+	}
+	m, err := wasm.Decode(binary)
 	if err != nil {
 		return nil, profile.Refused(err)
 	}
-	module, err := wasmtime.NewModule(e.engine, metered)
+	module, err := wasmtime.NewModule(e.engine, binary)
 	if err != nil {
 		return nil, vm.ErrInvalid.Errorf("%v", err).At("section code").
 			Do("the compiler that made the module, or a tool that rewrote it, is at fault: build the module again")
@@ -69,7 +74,7 @@ func (e *Engine) Compile(ctx context.Context, metered []byte) (vm.Compiled, erro
 		module.Close()
 		return nil, fmt.Errorf("making the host functions: %w", err)
 	}
-	c := &compiled{engine: e.engine, module: module, linker: linker}
+	c := &compiled{engine: e.engine, module: module, linker: linker, globals: globals}
 	for _, memory := range m.Memories {
 		c.size += uint64(memory.Min) * profile.PageBytes
 	}
@@ -83,6 +88,10 @@ type compiled struct {
 	module *wasmtime.Module
 	linker *wasmtime.Linker
 	size   uint64 // bytes of memory at first
+
+	globals int    // exported for Globals
+	image   []byte // what a memory holds at first, where it has more than the data segments
+	shared  bool   // module and linker are another's
 
 	// The functions that the module defines: where the code of each ends, and its name.
 	ends  []int
@@ -108,7 +117,9 @@ func (c *compiled) functionAt(offset int) string {
 
 // Close implements vm.Compiled.
 func (c *compiled) Close(context.Context) error {
-	c.linker.Close()
-	c.module.Close()
+	if !c.shared {
+		c.linker.Close()
+		c.module.Close()
+	}
 	return nil
 }

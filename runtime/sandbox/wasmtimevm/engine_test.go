@@ -164,10 +164,6 @@ func anyValue(kind wasmtime.ValKind, bits uint64) wasmtime.Val {
 // anyBits is the converse of anyValue.
 func anyBits(v any) uint64 {
 	switch v := v.(type) {
-	case float32:
-		return uint64(math.Float32bits(v))
-	case float64:
-		return math.Float64bits(v)
 	case uint64:
 		return v
 	case *wasmtime.Func:

@@ -4,6 +4,7 @@ package wasmtimevm
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/bytecodealliance/wasmtime-go/v39"
 
@@ -92,6 +93,10 @@ func bits(v any) uint64 {
 		return uint64(uint32(v))
 	case int64:
 		return uint64(v)
+	case float32:
+		return uint64(math.Float32bits(v))
+	case float64:
+		return math.Float64bits(v)
 	}
 	return 0 // of a function without a result
 }

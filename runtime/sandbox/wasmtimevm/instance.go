@@ -36,7 +36,12 @@ type export struct {
 
 // Instantiate implements vm.Compiled.
 func (c *compiled) Instantiate(_ context.Context, host vm.Host, config vm.Config) (vm.Instance, error) {
-	bytesMax, err := guest.MemoryLimit(config, c.size)
+	return c.instance(host, config, c.image == nil)
+}
+
+// instance makes an instance. Its start function runs; `_initialize` only if asked.
+func (c *compiled) instance(host vm.Host, config vm.Config, initialize bool) (*instance, error) {
+	bytesMax, err := guest.MemoryLimit(config, max(c.size, uint64(len(c.image))))
 	if err != nil {
 		return nil, err
 	}
@@ -45,15 +50,15 @@ func (c *compiled) Instantiate(_ context.Context, host vm.Host, config vm.Config
 	i.store = wasmtime.NewStoreWithData(c.engine, i)
 	i.store.Limiter(int64(bytesMax), -1, -1, -1, -1)
 	i.Ledger.Begin(config.StartFuel)
-	if err := i.start(); err != nil {
+	if err := i.start(initialize); err != nil {
 		i.Close()
 		return nil, err
 	}
 	return i, nil
 }
 
-// start runs the start function and `_initialize`.
-func (i *instance) start() error {
+// start runs the start function and, if asked, `_initialize`.
+func (i *instance) start(initialize bool) error {
 	m, err := i.compiled.linker.Instantiate(i.store, i.compiled.module)
 	if err != nil {
 		return guest.StartFailed("the start function", i.fail(err))
@@ -61,6 +66,10 @@ func (i *instance) start() error {
 	i.module = m
 	get := func(name string) *wasmtime.Extern { return m.GetExport(i.store, name) }
 	i.bind(get)
+	i.look()
+	if err := i.restore(i.compiled.image); err != nil {
+		return err
+	}
 	for e, name := range guest.ExportNames {
 		if f := get(name); f != nil {
 			i.exports[e] = export{f.Func(), len(f.Func().Type(i.store).Params())}
@@ -68,7 +77,7 @@ func (i *instance) start() error {
 			return fmt.Errorf("the module has no export %q: it has not passed the profile", name)
 		}
 	}
-	if f := get(profile.Initialize); f != nil {
+	if f := get(profile.Initialize); f != nil && initialize {
 		if _, err := f.Func().Call(i.store); err != nil {
 			return guest.StartFailed(profile.Initialize, i.fail(err))
 		}
