@@ -36,6 +36,9 @@ var modules = []struct {
 // folder is where the modules lie: those that were just built from source have to pass as well.
 var folder = flag.String("modules", ".", "folder of the guests' modules")
 
+// check runs a case by a plan. With the tag wasmtime it runs it on a second engine too.
+var check = Check
+
 // guests compiles the guests once for all tests.
 var guests = sync.OnceValues(func() (list []*Guest, err error) {
 	for _, m := range modules {
@@ -117,12 +120,12 @@ func fieldTypes(fields []program.Field) (list []abi.FieldType) {
 // checkPlan runs a case by a plan and, where it fails, shows a smaller case that fails too.
 func checkPlan(t *testing.T, what string, c *program.Case, plan *Plan) bool {
 	t.Helper()
-	err := Check(c, plan)
+	err := check(c, plan)
 	if err == nil {
 		return true
 	}
-	small := c.Shrink(func(c *program.Case) bool { return Check(c, plan) != nil })
-	t.Errorf("%s, by the plan: %v\n%v\nThe smallest case that was found to fail, %x:\n%v\n%v", what, plan, err, small.Bytes(), &small, Check(&small, plan))
+	small := c.Shrink(func(c *program.Case) bool { return check(c, plan) != nil })
+	t.Errorf("%s, by the plan: %v\n%v\nThe smallest case that was found to fail, %x:\n%v\n%v", what, plan, err, small.Bytes(), &small, check(&small, plan))
 	return false
 }
 
