@@ -23,11 +23,13 @@ type Built struct {
 
 // Options say how to build.
 type Options struct {
-	Out string // path of the module; empty means the sources' own name with .wasm, in their folder or beside their one file
+	Out string // path of the module; empty means the project's name or else the sources' own, with .wasm, in their folder or beside their one file
 	// Standalone puts an interpreter that the operator needs into the module. Modules of compiled languages need none.
 	Standalone bool
 	// CacheFolder keeps interpreters compiled; empty for none, then each build of such a language takes some seconds.
 	CacheFolder string
+	// Compiling is told the size of an interpreter that is about to be compiled; it may be nil.
+	Compiling func(bytes int)
 }
 
 // Build builds the operator at a path, a folder or for some languages one file. It takes the time of a build in that language, and
@@ -58,12 +60,19 @@ func Build(ctx context.Context, path string, o Options) (*Built, error) {
 	return &Built{Path: out, Bytes: len(binary), SHA256: sum(binary), Language: l.name, Toolchain: toolchain}, nil
 }
 
-// moduleOf is where the module of the sources at a path goes: op/ has op/op.wasm, op.py has op.wasm beside it.
+// moduleOf is where the module of the sources at a path goes: op.py has op.wasm beside it, a folder has it inside, by the name of
+// its project where it has one, so that a copy under another name builds the module that its job.yaml names.
 func moduleOf(path string, l *language) string {
 	if name, single := strings.CutSuffix(path, l.file); single && l.file != "" {
 		return name + ".wasm"
 	}
-	return filepath.Join(path, filepath.Base(path)+".wasm")
+	name := filepath.Base(path)
+	if manifest, err := os.ReadFile(filepath.Join(path, l.manifest)); err == nil {
+		if found := l.named.FindSubmatch(manifest); found != nil {
+			name = string(found[1])
+		}
+	}
+	return filepath.Join(path, name+".wasm")
 }
 
 // checkMarker looks for the mark of the contract, which code for an interpreter has in its base.

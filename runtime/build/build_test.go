@@ -260,3 +260,35 @@ func fixed(t *testing.T) string {
 	}
 	return dir
 }
+
+// TestTheModuleHasTheProjectsName: a copy of a project under another name builds the module that its job.yaml names.
+func TestTheModuleHasTheProjectsName(t *testing.T) {
+	for _, c := range []struct{ file, text, want string }{
+		{"go.mod", "module orders\n\ngo 1.26\n", "orders"},
+		{"go.mod", "// Orders.\nmodule example.com/shop/orders\n", "orders"},
+		{"go.mod", "module example.com/shop/orders/v2 // the second\n", "orders"},
+		{"go.mod", "module \"example.com/orders\"\n", "orders"},
+		{"Cargo.toml", "[package]\nversion = \"1.0.0\"\n\nname = \"orders\"\n", "orders"},
+		{"Cargo.toml", "[lib]\nname = \"other\"\n[package]\nname = \"orders\"\n[[bin]]\nname = \"third\"\n", "orders"},
+		{"Cargo.toml", "[package]\nedition = \"2021\"\n[lib]\nname = \"other\"\n", "copy"},
+		{"pyproject.toml", "[tool.x]\nname = \"other\"\n\n[project]\nname = \"orders\"\n", "orders"},
+		{"pyproject.toml", "[project]\nname = \"../orders\"\n", "copy"},
+		{"op.py", "", "copy"},
+	} {
+		folder := filepath.Join(t.TempDir(), "copy")
+		for name, text := range map[string]string{c.file: c.text, map[string]string{"pyproject.toml": "op.py"}[c.file]: ""} {
+			if name != "" {
+				if err := writeProjectFile(filepath.Join(folder, name), []byte(text)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		l, err := languageOf(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := filepath.Base(moduleOf(folder, l)); got != c.want+".wasm" {
+			t.Errorf("%s with %q makes %s, want %s.wasm", c.file, c.text, got, c.want)
+		}
+	}
+}

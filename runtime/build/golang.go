@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -26,7 +27,8 @@ var golang = language{
 	missing: "build a package main that imports the SDK's package operator and registers an operator in func init; see `tidemill new`",
 	starter: "starter/go", sdk: ".tidemill/sdk-go", archive: sdkGo,
 	packs: goSource, leaves: []string{"testdata"},
-	next: []string{"go test ./...", "tidemill build .", "tidemill run job.yaml"},
+	manifest: "go.mod", named: regexp.MustCompile(`(?m)^module\s+"?(?:\S*?/)??([A-Za-z0-9._~-]+)(?:/v[0-9]+)?"?\s*(?://.*)?$`),
+	next: []string{"go test ./...", "tidemill build .", "tidemill test job.yaml", "tidemill run job.yaml"},
 }
 
 // goRecipe is how a Go guest is built: a reactor with named functions (-w drops DWARF; -s would drop the names that a trap needs)

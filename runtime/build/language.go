@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -24,6 +25,8 @@ type language struct {
 	// starter is the folder of New's templates besides those of all languages, sdk where a project keeps the SDK's sources, and archive those sources.
 	starter, sdk string
 	archive      []byte
+	manifest     string                 // a folder's file that names its project
+	named        *regexp.Regexp         // whose first group is the name there
 	packs        func(name string) bool // whether a file of the SDK goes into the archive
 	leaves       []string               // names of folders that do not
 	next         []string               // commands to try a new project by; {{name}} stands for its name

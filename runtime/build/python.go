@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -31,7 +32,8 @@ var python = language{
 	missing: "derive a class from tidemill.Operator; see `tidemill new --lang python`",
 	starter: "starter/python", sdk: ".tidemill/sdk-python", archive: sdkPython,
 	packs: pythonSource, leaves: []string{"tests", "typings", "interpreter", "__pycache__"},
-	next: []string{"python3 -m pytest", "tidemill build .", "tidemill run job.yaml"},
+	manifest: "pyproject.toml", named: regexp.MustCompile(`(?m)^\[project\]\s*\n(?:[^\[].*\n|\n)*?name\s*=\s*"([A-Za-z0-9._-]+)"`),
+	next: []string{"python3 -m pytest", "tidemill build .", "tidemill test job.yaml", "tidemill run job.yaml"},
 }
 
 // pythonSource reports whether a file of the SDK belongs to it as it is installed.
@@ -53,7 +55,7 @@ func compilePython(ctx context.Context, path string, o Options) (binary []byte, 
 	if m.Code, err = archive.Encode(); err != nil {
 		return nil, "", err
 	}
-	if m.Describe, err = describe(ctx, m, base, o.CacheFolder); err != nil {
+	if m.Describe, err = describe(ctx, m, base, o); err != nil {
 		return nil, "", err
 	}
 	version = "CPython " + base.Version
@@ -70,13 +72,14 @@ func compilePython(ctx context.Context, path string, o Options) (binary []byte, 
 }
 
 // describe runs the code on its interpreter and returns what it says of itself.
-func describe(ctx context.Context, m *script.Module, base script.Base, folder string) (said []byte, err error) {
+func describe(ctx context.Context, m *script.Module, base script.Base, o Options) (said []byte, err error) {
 	binary, err := m.Encode()
 	if err != nil {
 		return nil, err
 	}
 	cache := modcache.New(func(folder string) vm.Engine { return wazerovm.New(folder, nil) },
-		modcache.Options{Folder: folder, Limits: profile.Limits{MemoryBytesMax: abi.MemoryBytesMaxPython}, Bases: []script.Base{base}})
+		modcache.Options{Folder: o.CacheFolder, Limits: profile.Limits{MemoryBytesMax: abi.MemoryBytesMaxPython}, Bases: []script.Base{base},
+			Compiling: o.Compiling})
 	defer cache.Close(ctx)
 	loaded, err := cache.Load(ctx, binary)
 	if err != nil {

@@ -26,7 +26,8 @@ var rust = language{
 	missing: "make the crate a cdylib that depends on tidemill and names its operators by tidemill::operators!; see `tidemill new --lang rust`",
 	starter: "starter/rust", sdk: ".tidemill/sdk-rust", archive: sdkRust,
 	packs: rustSource, leaves: []string{"target", "tests"},
-	next: []string{"cargo test", "tidemill build .", "tidemill run job.yaml"},
+	manifest: "Cargo.toml", named: regexp.MustCompile(`(?m)^\[package\]\s*\n(?:[^\[].*\n|\n)*?name\s*=\s*"([A-Za-z0-9_-]+)"`),
+	next: []string{"cargo test", "tidemill build .", "tidemill test job.yaml", "tidemill run job.yaml"},
 }
 
 const rustTarget = "wasm32-unknown-unknown"

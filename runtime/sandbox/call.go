@@ -79,8 +79,9 @@ func asError(v *abi.Violation) error {
 // refused is an answer with ERROR: the guest is well, one of its items is not.
 func (o *Operator) refused(f *frame.Failure) (*failure, error) {
 	c := cause{code: ErrOperator, text: f.Message}
-	if f.Place != "" {
-		c.text += " (" + f.Place + ")"
+	if f.Place != "" { // in the first line: the others are a traceback
+		line, rest, _ := strings.Cut(f.Message, "\n")
+		c.text = strings.TrimSuffix(line+" ("+f.Place+")\n"+rest, "\n")
 	}
 	switch f.Code {
 	case abi.ErrorCodeLimit:
@@ -109,7 +110,7 @@ func (o *Operator) fault(err error, items int) (*failure, error) {
 	default:
 		return nil, fmt.Errorf("calling operator %s: %w", o.ctx.Operator, err)
 	}
-	o.readLastWords(failed, items)
+	o.readLastWords(err, failed, items)
 	o.guest.host.end()
 	o.dropGuest()
 
@@ -125,8 +126,8 @@ func (o *Operator) fault(err error, items int) (*failure, error) {
 }
 
 // readLastWords takes the item under way and the guest's own message from the fault cell or, where the guest has written none,
-// from what it last printed to standard error.
-func (o *Operator) readLastWords(failed *failure, items int) {
+// from what it last printed to standard error. With a message the functions on the stack are left out: it has the place.
+func (o *Operator) readLastWords(err error, failed *failure, items int) {
 	words := ""
 	if cell, ok := abi.ReadFaultCell(o.guest.instance.Memory(), o.faultCell); ok {
 		if uint64(cell.Item) < uint64(items) {
@@ -141,8 +142,16 @@ func (o *Operator) readLastWords(failed *failure, items int) {
 		line, _, _ := bytes.Cut(bytes.TrimSpace(o.guest.host.log.Stderr()), []byte("\n"))
 		words = abi.CleanText(line)
 	}
-	if words != "" {
+	if words == "" {
+		return
+	}
+	switch f := asFault(err); {
+	case f == nil:
 		failed.cause.text += ": " + words
+	case f.Kind == vm.Trap: // the guest tells more than the engine: a panic's message and line, where the engine sees an "unreachable"
+		failed.cause.text = words + "; " + f.Error()
+	default:
+		failed.cause.text = f.Error() + ": " + words
 	}
 }
 

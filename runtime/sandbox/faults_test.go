@@ -188,7 +188,18 @@ func TestFailedFramesHaveNoEffect(t *testing.T) {
 	}
 }
 
-// TestErrorSays has the text of an error: operator, module, item, key, the guest's words, the functions of the trap.
+// TestATrapWithoutWordsSaysWhere: where the guest says nothing, the functions on its stack have to do.
+func TestATrapWithoutWordsSaysWhere(t *testing.T) {
+	p := samples(func(call *fakeCall) { call.trap(0, "", "") })
+	inputs := sampleInputs(t)
+	r := newRig(t, p, inputs, nil)
+	r.process(0, sampleBatch(inputs[0].Schema).Slice(0, 1))
+	if got := r.rejected[0].Cause.Error(); !strings.HasPrefix(got, "TM-SANDBOX-060: trap: unreachable in main.inner < main.outer (at ") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestErrorSays has the text of an error: operator, module, item, key, the guest's words, the trap.
 func TestErrorSays(t *testing.T) {
 	p := samples(func(call *fakeCall) { call.trap(0, "index out of range [5]\x1b[2J", "delays.go:42") })
 	inputs := sampleInputs(t)
@@ -196,7 +207,7 @@ func TestErrorSays(t *testing.T) {
 	b := sampleBatch(inputs[0].Schema).Slice(0, 1)
 	b.Pos, b.Runs = []int64{123}, []record.Run{{Origin: &record.Origin{Source: "flights", Split: "a.csv:0"}}}
 	r.process(0, b)
-	want := "TM-SANDBOX-060: trap: unreachable in main.inner < main.outer: index out of range [5]\ufffd[2J (delays.go:42) " +
+	want := "TM-SANDBOX-060: index out of range [5]\ufffd[2J (delays.go:42); trap: unreachable " +
 		"(at operator op, module 0123456789ab, source flights, split a.csv:0, position 123, key (k=AA))"
 	if got := r.rejected[0].Cause.Error(); got != want+"; " && got != want {
 		t.Errorf("got  %q\nwant %q", got, want)

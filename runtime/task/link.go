@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/tidemill/tidemill/internal/errcode"
 	"github.com/tidemill/tidemill/runtime/exchange"
@@ -185,6 +186,11 @@ func (l *link) reject(r *operator.Rejection) error {
 }
 
 func (l *link) noteRejected(cause error) {
+	if e := errcode.Of(cause); e != nil {
+		short := *e
+		short.Message, _, _ = strings.Cut(e.Message, "\n") // without a traceback, which the dead letter has
+		cause = &short
+	}
 	l.metrics.Bad.Add(1)
 	l.rejected++
 	switch {
@@ -208,7 +214,7 @@ func (l *link) failed(r *operator.Rejection) error {
 		}
 		shown = ", of the record " + string(text)
 	}
-	hint := "mend the record, or set on_error of the operator to skip or dead_letter"
+	hint := "mend the record or the operator, or set on_error of the operator to skip or dead_letter"
 	if e := errcode.Of(r.Cause); e != nil {
 		if e.Hint != "" {
 			hint = e.Hint + "; or " + hint

@@ -527,7 +527,7 @@ func TestRejectionPolicies(t *testing.T) {
 	r = newRig(t, []*tracer{{name: "a", on: reject(coded)}, {name: "b"}}, nil)
 	go func() { done <- r.task.Run(t.Context()) }()
 	r.send(0, batch(4))
-	if err := <-done; !errcode.Is(err, ErrPanic) || !strings.Contains(err.Error(), `coded already, of the record {"at":4}; mend the record, or set on_error`) {
+	if err := <-done; !errcode.Is(err, ErrPanic) || !strings.Contains(err.Error(), `coded already, of the record {"at":4}; mend the record or the operator, or set on_error`) {
 		t.Errorf("%v", err)
 	}
 

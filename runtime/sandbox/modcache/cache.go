@@ -40,6 +40,9 @@ type Options struct {
 	Bases []script.Base
 	// Warn is told when the folder cannot be used. It may be nil and must be safe for concurrent use.
 	Warn func(error)
+	// Compiling is told the size of a module that is about to be compiled because nothing was kept of it. It may be nil and must
+	// be safe for concurrent use.
+	Compiling func(bytes int)
 }
 
 // Digest is the SHA-256 of a module's original bytes.
@@ -66,6 +69,7 @@ type Cache struct {
 	limits profile.Limits
 	bases  []script.Base
 	warn   func(error)
+	novel  func(bytes int) // Options.Compiling
 	most   time.Duration // for a compilation
 
 	mu      sync.Mutex
@@ -90,7 +94,7 @@ type pending struct {
 
 // New makes a cache. newEngine makes its engine, which may keep compiled code in the folder it is given (empty for none).
 func New(newEngine func(folder string) vm.Engine, o Options) *Cache {
-	c := &Cache{limits: o.Limits, warn: o.Warn, most: compileTimeMax, bases: o.Bases, modules: map[key]*pending{}}
+	c := &Cache{limits: o.Limits, warn: o.Warn, novel: o.Compiling, most: compileTimeMax, bases: o.Bases, modules: map[key]*pending{}}
 	if c.warn == nil {
 		c.warn = func(error) {}
 	}
@@ -208,6 +212,9 @@ func (c *Cache) make(ctx context.Context, digest Digest, original func() ([]byte
 			return nil, profile.Refused(err)
 		}
 		e.MemoryBytesMin = uint64(m.Memories[0].Min) * profile.PageBytes
+		if c.novel != nil {
+			c.novel(len(binary))
+		}
 	}
 	compiled, err := c.engine.Compile(ctx, e.metered)
 	if errors.Is(err, context.DeadlineExceeded) {

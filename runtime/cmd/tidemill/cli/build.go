@@ -23,6 +23,7 @@ func (a *app) buildCommand() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.CacheFolder = a.cacheFolder()
+			o.Compiling = func(bytes int) { a.compiling(a.log(a.Stderr), bytes) }
 			made, err := build.Build(a.ctx, args[0], o)
 			if err != nil {
 				return err
@@ -30,7 +31,7 @@ func (a *app) buildCommand() *cobra.Command {
 			return a.show(made, builtText{made})
 		},
 	}
-	c.Flags().StringVarP(&o.Out, "output", "o", "", "the module's path; without it, the sources' own name with .wasm, in the folder")
+	c.Flags().StringVarP(&o.Out, "output", "o", "", "the module's path; without it, the name of the project (in go.mod, Cargo.toml or pyproject.toml), or else of the folder or file, with .wasm")
 	c.Flags().BoolVar(&o.Standalone, "standalone", false, "put the interpreter that the operator needs into the module")
 	return c
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/tidemill/tidemill/connectors"
 	_ "github.com/tidemill/tidemill/connectors/all" // every connector and format
 	"github.com/tidemill/tidemill/internal/vfs"
+	"github.com/tidemill/tidemill/runtime/cmd/tidemill/view"
 	"github.com/tidemill/tidemill/runtime/engine"
 	"github.com/tidemill/tidemill/runtime/engine/embedded"
 	"github.com/tidemill/tidemill/runtime/job"
@@ -48,8 +49,18 @@ func (a *app) parts(log *slog.Logger) *parts {
 	return &parts{app: a, log: log, cache: modcache.New(
 		func(folder string) vm.Engine { return wazerovm.New(folder, warn) },
 		modcache.Options{Folder: a.cacheFolder(), Limits: profile.Limits{MemoryBytesMax: moduleMemoryBytesMax},
-			Bases: []script.Base{python.Base()}, Warn: warn},
+			Bases: []script.Base{python.Base()}, Warn: warn, Compiling: func(bytes int) { a.compiling(log, bytes) }},
 	)}
+}
+
+// noticedBytesMin is the size from which the compilation of a module takes so long, half a second and more, that it is said.
+const noticedBytesMin = 2 << 20
+
+func (a *app) compiling(log *slog.Logger, bytes int) {
+	if bytes >= noticedBytesMin {
+		log.Info("compiling a module or interpreter that is new here, which takes some seconds; it is kept for the next time",
+			"size", view.Bytes(int64(bytes)), "cache", a.cacheFolder())
+	}
 }
 
 // cacheFolder is empty where there is no place for it: then modules are compiled anew each time.
