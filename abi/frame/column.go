@@ -250,7 +250,7 @@ func (s *space) column(node []byte, rows int) (Column, *abi.Violation) {
 		Pass: binary.LittleEndian.Uint16(node[2:]),
 		Len:  rows,
 	}
-	if !c.Type.Supported() {
+	if !c.Type.Supported() || c.Type == abi.List {
 		if _, named := abi.TypeNames[c.Type]; named {
 			return c, abi.ReservedType(c.Type)
 		}

@@ -171,7 +171,7 @@ var rowsCases = []Invalid{
 
 var columnCases = []Invalid{
 	{Name: "another type", Base: "answer-rows", Damage: node(batch, 0, 0, 0, uint32(abi.Timestamp)), Want: "type timestamp, declared is i64"},
-	{Name: "reserved type", Base: "answer-rows", Damage: node(batch, 0, 0, 0, uint32(abi.Decimal128)), Want: "decimal128 is specified"},
+	{Name: "reserved type", Base: "answer-rows", Damage: node(batch, 0, 0, 0, uint32(abi.Time64)), Want: "time64 is specified"},
 	{Name: "nested type", Base: "answer-rows", Damage: node(batch, 0, 0, 0, uint32(abi.List)), Want: "list is specified"},
 	{Name: "unknown type", Base: "answer-rows", Damage: node(batch, 0, 0, 0, 99), Want: "unknown type 99"},
 	{Name: "length", Base: "answer-rows", Damage: node(batch, 0, 0, 4, 3), Want: "length 3, not the 2 rows"},
