@@ -52,7 +52,7 @@ func (v *Value[T]) Has() bool {
 }
 
 // Edit is the value for changing it in place: it counts as written, and as the zero value where there was none. The pointer is
-// valid until the handler returns. A byte slice put there must not change later.
+// valid until the handler returns. A byte slice or list put there must not change later.
 func (v *Value[T]) Edit() *T {
 	c := &v.cells[v.at.Key]
 	if v.asks {
@@ -67,7 +67,7 @@ func (v *Value[T]) Set(value T) {
 	c := &v.cells[v.at.Key]
 	c.value = value
 	c.status = written
-	if v.core.texts {
+	if v.core.held {
 		v.core.own(&c.value)
 	}
 }
@@ -81,25 +81,25 @@ type valueCore[T any] struct {
 	common
 	value   *Value[T] // that this is the core of
 	changes changes   // in Flush, rows being keys
-	texts   bool      // cells have strings or byte slices
+	held    bool      // cells have texts or lists
 	layout  *row.Layout
 	reading *row.Reading
 	writing *row.Writing
 }
 
 func (c *valueCore[T]) Declare(s *engine.Slot, d engine.Declaration) error {
-	layout, err := valueLayout[T]()
+	layout, err := valueLayout[T](d.Options)
 	if err != nil {
 		return err
 	}
-	c.layout, c.reading, c.writing, c.texts = layout, layout.Exact(), layout.Plain(), layout.HasTexts()
+	c.layout, c.reading, c.writing, c.held = layout, layout.Exact(), layout.Plain(), layout.HoldsMemory()
 	c.value = (*Value[T])(unsafe.Pointer(c))
 	c.value.at, c.value.load = &s.Cursor, c.load
 	return c.declare(s, d, s.AddState(c), true)
 }
 
 func (c *valueCore[T]) Bind() abi.BindState {
-	return abi.BindState{Name: c.name, Kind: "value", Scope: abi.ScopeKey, Value: c.layout.Schema()}
+	return abi.BindState{Name: c.name, Kind: "value", Scope: abi.ScopeKey, Value: c.layout.Schema(), TTLms: c.ttl}
 }
 
 func (c *valueCore[T]) load() {
@@ -111,7 +111,7 @@ func (c *valueCore[T]) load() {
 	if block, found := c.ask(nil); found {
 		cell.status = present
 		c.columns = block.Columns(c.columns[:0], abi.BlockSize, int(block.U32(8)))
-		c.reading.Read(c.columns, 0, 1, unsafe.Pointer(cell), unsafe.Sizeof(*cell))
+		c.reading.Read(c.columns, 0, 1, unsafe.Pointer(cell), unsafe.Sizeof(*cell), &c.slot.Arena)
 	}
 }
 
@@ -135,7 +135,7 @@ func (c *valueCore[T]) Load(keys int, section frame.Section) {
 		return
 	}
 	c.columns = section.Columns(c.columns[:0], abi.StateSize, int(section.U32(12)))
-	c.reading.Read(c.columns, 0, keys, unsafe.Pointer(unsafe.SliceData(cells)), unsafe.Sizeof(cells[0]))
+	c.reading.Read(c.columns, 0, keys, unsafe.Pointer(unsafe.SliceData(cells)), unsafe.Sizeof(cells[0]), &c.slot.Arena)
 	statuses := frame.Slice[uint8](section, 16, len(cells))
 	if allPresent(statuses) {
 		for i := range cells {
@@ -171,7 +171,7 @@ func allPresent(statuses []uint8) bool {
 	return true
 }
 
-func (c *valueCore[T]) Flush(b *frame.Builder) {
+func (c *valueCore[T]) Flush(b *frame.Builder) error {
 	cells, changes := c.value.cells, &c.changes
 	changes.reset(len(cells))
 	keys, n, clears := changes.keys, 0, 0
@@ -183,7 +183,7 @@ func (c *valueCore[T]) Flush(b *frame.Builder) {
 		clears += changed &^ int(status)
 	}
 	if changes.n = n; n == 0 {
-		return
+		return nil
 	}
 	keys = keys[:n]
 	fill(changes.ops[:n], abi.OpSet)
@@ -194,13 +194,14 @@ func (c *valueCore[T]) Flush(b *frame.Builder) {
 			}
 		}
 	}
-	nodes := c.openChanges(b, abi.StateValue, len(c.writing.Schema), changes)
+	nodes := c.openChanges(b, abi.StateValue, changes, c.writing)
 	rows := row.Rows{At: unsafe.Pointer(unsafe.SliceData(cells)), Size: unsafe.Sizeof(cells[0]), N: n}
 	if n < len(cells) {
 		rows.Index = keys
 	}
-	c.writing.Write(b, nodes, rows)
+	err := c.writing.Write(b, nodes, rows)
 	b.Close()
+	return c.named(err)
 }
 
 // fill sets all bytes, by copies of doubling length, which take the place of a loop in a module.

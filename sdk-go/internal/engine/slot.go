@@ -62,8 +62,9 @@ type Output interface {
 	Reset()
 	// Sections is the most that Flush adds to the answer.
 	Sections() int
-	// Flush adds the rows emitted since Reset to the answer; done is the number of items that took effect.
-	Flush(b *frame.Builder, done int)
+	// Flush adds the rows emitted since Reset to the answer; done is the number of items that took effect. An error is one of the
+	// item that it returns, ItemNone where that is not known.
+	Flush(b *frame.Builder, done int) (item uint32, err error)
 }
 
 // State is a keyed state.
@@ -74,8 +75,8 @@ type State interface {
 	Prefetched(portOrTimer string) bool
 	// Load begins a frame of so many keys; the section is absent where the host sent none.
 	Load(keys int, section frame.Section)
-	// Flush adds the changes since Load, or since the last Flush, to the answer.
-	Flush(b *frame.Builder)
+	// Flush adds the changes since Load, or since the last Flush, to the answer. An error is one of an item that is not known.
+	Flush(b *frame.Builder) error
 }
 
 // Key reads the typed key.
@@ -186,7 +187,11 @@ func (s *Slot) Process(data []byte) []byte {
 		last := s.Cursor.Item
 		s.Cursor.Item = abi.ItemNone // what goes wrong from here on is no single item's fault
 		if s.Cursor.Bytes <= bytesMax {
-			if answer := s.finish(done, items); len(answer) <= bytesMax {
+			answer, item, err := s.finish(done, items)
+			if err != nil {
+				return s.fail(abi.ErrorCodeUser, item, err)
+			}
+			if len(answer) <= bytesMax {
 				return answer
 			}
 		}
@@ -247,8 +252,8 @@ func (s *Slot) run(limit int) (done int, err error) {
 	return 0, errors.New("frames of kind " + strconv.Itoa(int(s.Frame.Kind)) + " are not supported")
 }
 
-// finish builds the answer of a frame of which the first done items took effect.
-func (s *Slot) finish(done, items int) []byte {
+// finish builds the answer of a frame of which the first done items took effect. An error is one of the item.
+func (s *Slot) finish(done, items int) (answer []byte, item uint32, err error) {
 	b := &s.answer
 	sections := 3 + len(s.states)
 	for _, o := range s.outputs {
@@ -261,17 +266,21 @@ func (s *Slot) finish(done, items int) []byte {
 		b.Close()
 	}
 	for _, o := range s.outputs {
-		o.Flush(b, done)
+		if item, err := o.Flush(b, done); err != nil {
+			return nil, item, err
+		}
 	}
 	for _, st := range s.states {
-		st.Flush(b)
+		if err := st.Flush(b); err != nil {
+			return nil, abi.ItemNone, err
+		}
 	}
 	s.Timers.flush(b)
 	s.Metrics.flush(b)
 	if b.Sections() == 0 {
-		return nil
+		return nil, 0, nil
 	}
-	return b.Finish()
+	return b.Finish(), 0, nil
 }
 
 // answerShare is the part of frame_bytes at which a frame ends: the rest is room for what its last item does.
@@ -280,11 +289,16 @@ const answerShare = 2
 // Held tells that the item under way made the slot keep n more bytes until the end of the frame, which therefore ends earlier.
 func (s *Slot) Held(n int) { s.Cursor.BytesStop -= n }
 
-// Apply hands the changes of one state to the host before the answer, so that what the host is asked for next shows them.
+// Apply hands the changes of one state to the host before the answer, so that what the host is asked for next shows them. It panics
+// where they cannot be written; the item whose they are need not be the one under way.
 func (s *Slot) Apply(st State) {
 	b := &s.answer
 	b.Start(&s.Frame, 1)
-	if st.Flush(b); b.Sections() > 0 {
+	if err := st.Flush(b); err != nil {
+		s.Cursor.Item = abi.ItemNone
+		panic(err)
+	}
+	if b.Sections() > 0 {
 		s.applied = true
 		s.Host.Apply(b.Finish())
 	}
