@@ -117,6 +117,34 @@ func TestReserved(t *testing.T) {
 	}
 }
 
+func TestParseType(t *testing.T) {
+	for name, want := range map[string]Type{
+		"i64": I64, "decimal128(1,0)": DecimalOf(1, 0), "decimal128(38,38)": DecimalOf(38, 38), "list<utf8>": ListOf(UTF8),
+		"list<decimal128(12,2)>": ListOf(DecimalOf(12, 2)),
+	} {
+		got, err := ParseType(name)
+		if err != nil || got != want || got.String() != name {
+			t.Errorf("%s is read as %v, %v", name, got, err)
+		}
+	}
+	if d := DecimalOf(38, 37); d.Kind() != Decimal128 || d.Digits() != 38 || d.Scale() != 37 || d.Width() != 16 || ListOf(d).Element() != d || ListOf(d).Kind() != List {
+		t.Errorf("%#x, a list of it %#x", uint32(d), uint32(ListOf(d)))
+	}
+	for name, want := range map[string]string{
+		"decimal128": "without its digits", "list": "without its element", "decimal128(0,0)": "1 to 38 digits", "decimal128(3,4)": "1 to 38 digits",
+		"decimal128(5)": "1 to 38", "decimal128(05,2)": "1 to 38", "decimal128(5, 2)": "1 to 38", "decimal128(5,2,1)": "1 to 38", "decimal128(261,2)": "1 to 38",
+		"decimal128(5,2": "unknown type", "decimal128(5,2)x": "unknown type", "list<>": "unknown type", "list<i8": "unknown type", "list<i8>>": "unknown type",
+		"list<list<i8>>": FeatureNested, "list<list>": FeatureNested, "list<decimal128>": "without its digits", "list<time64>": "time64 is specified", "": "unknown type",
+	} {
+		_, err := ParseType(name)
+		if err == nil {
+			t.Errorf("%q is accepted", name)
+			continue
+		}
+		check(t, err.In("x"), want)
+	}
+}
+
 var longName = strings.Repeat("x", NameBytesMax+1)
 
 // invalidDescriptors has, by what the violation says, one case for each thing that can be wrong with a descriptor.
@@ -140,7 +168,7 @@ var invalidDescriptors = map[string]func(*OpenRequest, *Descriptor){
 	},
 	`unknown type "int"`: func(_ *OpenRequest, d *Descriptor) { d.Outputs[1].Schema[0].Type = "int" },
 	`column "b": type "decimal128(39,0)" is not decimal128(P,S)`:     func(_ *OpenRequest, d *Descriptor) { d.Outputs[1].Schema[0].Type = "decimal128(39,0)" },
-	`states[2]: key column "d": a list cannot be part of a key`:      func(_ *OpenRequest, d *Descriptor) { d.States[2].Key[0].Type = "list<i8>" },
+	`states[2] key column "d": a list cannot be part of a key`:       func(_ *OpenRequest, d *Descriptor) { d.States[2].Key[0].Type = "list<i8>" },
 	`key column "k": a list cannot be part of a key`:                 func(r *OpenRequest, _ *Descriptor) { r.Key[0].Type = "list<i8>" },
 	`column name "\x1b[2J"`:                                          func(_ *OpenRequest, d *Descriptor) { d.Outputs[1].Schema[0].Name = "\x1b[2J" },
 	`column name ""`:                                                 func(_ *OpenRequest, d *Descriptor) { d.Outputs[1].Schema[0].Name = "" },
