@@ -155,7 +155,7 @@ func (c *listCore[T]) append(value T) {
 	at := uint32(len(c.appended))
 	c.appended = append(c.appended, appended[T]{value: value})
 	c.slot.Cursor.Bytes += c.bytes
-	if c.layout.HoldsMemory() {
+	if owns(c.layout) {
 		c.own(c.layout, unsafe.Pointer(&c.appended[at]))
 	}
 	if cell.appended == 0 {
@@ -173,7 +173,7 @@ func (c *listCore[T]) clear() {
 	c.slot.Cursor.Bytes += c.bytes
 }
 
-func (c *listCore[T]) Flush(b *frame.Builder) error {
+func (c *listCore[T]) Flush(b *frame.Builder) {
 	changes := &c.changes
 	changes.reset(len(c.touched) + len(c.appended))
 	for _, key := range c.touched {
@@ -188,12 +188,11 @@ func (c *listCore[T]) Flush(b *frame.Builder) error {
 		}
 	}
 	if changes.n == 0 {
-		return nil
+		return
 	}
 	nodes := c.openChanges(b, abi.StateList, changes, c.writing)
-	err := c.writing.Write(b, nodes, row.Rows{
+	c.refuse(c.writing.Write(b, nodes, row.Rows{
 		At: unsafe.Pointer(unsafe.SliceData(c.appended)), Size: unsafe.Sizeof(c.appended[0]), N: changes.n, Index: changes.rows[:changes.n],
-	})
+	}))
 	b.Close()
-	return c.named(err)
 }

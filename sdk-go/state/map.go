@@ -141,6 +141,7 @@ func (c *mapCore[K, V]) Bind() abi.BindState {
 
 func (c *mapCore[K, V]) Load(keys int, section frame.Section) {
 	c.cells = resize(c.cells, keys)
+	c.edited = nil
 	c.base = c.base[:0]
 	for i := range c.entries {
 		if i > 0 {
@@ -181,9 +182,17 @@ func (c *mapCore[K, V]) compare(a, b *K) int {
 	return c.keyLayout.Compare(unsafe.Pointer(a), unsafe.Pointer(b))
 }
 
+// settled settles what was edited; every use of the map does, before anything else.
+func (c *mapCore[K, V]) settled() {
+	if c.edited != nil {
+		c.settle(c.valueLayout)
+	}
+}
+
 // hash is that of a key in a cell, which becomes the probe. It differs from frame to frame, so that nobody can choose keys that
 // collide.
 func (c *mapCore[K, V]) hash(cell uint32, key K) uint32 {
+	c.settled()
 	c.probe = key
 	return c.keyLayout.Hash(c.slot.Frame.Seed, cell, unsafe.Pointer(&c.probe))
 }
@@ -273,6 +282,9 @@ func (c *mapCore[K, V]) edit(key K) *V {
 	}
 	e := &c.entries[i]
 	e.present, e.changed = true, true
+	if c.valueLayout.HasDecimals() {
+		c.common.edit(unsafe.Pointer(&e.value))
+	}
 	return &e.value
 }
 
@@ -292,7 +304,7 @@ func (c *mapCore[K, V]) put(key K) *entry[K, V] {
 func (c *mapCore[K, V]) set(key K, value V) {
 	e := c.put(key)
 	e.value, e.present = value, true
-	if c.valueLayout.HoldsMemory() {
+	if owns(c.valueLayout) {
 		c.own(c.valueLayout, unsafe.Pointer(&e.value))
 	}
 }
@@ -304,6 +316,7 @@ func (c *mapCore[K, V]) delete(key K) {
 }
 
 func (c *mapCore[K, V]) clear() {
+	c.settled()
 	at := c.slot.Cursor.Key
 	cell := &c.cells[at]
 	if !cell.touched {
@@ -323,13 +336,12 @@ func (c *mapCore[K, V]) clear() {
 func (c *mapCore[K, V]) block(keys unsafe.Pointer, n int) []byte {
 	var key K
 	c.builder.StartBlock(n, len(c.keyWriting.Schema))
-	if err := c.keyWriting.Write(&c.builder, abi.BlockSize, row.Rows{At: keys, Size: unsafe.Sizeof(key), N: n}); err != nil {
-		panic(c.named(err))
-	}
+	c.refuse(c.keyWriting.Write(&c.builder, abi.BlockSize, row.Rows{At: keys, Size: unsafe.Sizeof(key), N: n}))
 	return c.builder.FinishBlock()
 }
 
-func (c *mapCore[K, V]) Flush(b *frame.Builder) error {
+func (c *mapCore[K, V]) Flush(b *frame.Builder) {
+	c.settled()
 	changes := &c.changes
 	changes.reset(len(c.touched) + len(c.entries))
 	for _, key := range c.touched {
@@ -352,17 +364,14 @@ func (c *mapCore[K, V]) Flush(b *frame.Builder) error {
 		}
 	}
 	if changes.n == 0 {
-		return nil
+		return
 	}
 	nodes := c.openChanges(b, abi.StateMap, changes, c.keyWriting, c.valueWriting)
 	rows := row.Rows{
 		At: unsafe.Pointer(&c.entries[0].key), Size: unsafe.Sizeof(c.entries[0]), N: changes.n, Index: changes.rows[:changes.n],
 	}
-	err := c.keyWriting.Write(b, nodes, rows)
-	if err == nil {
-		rows.At = unsafe.Pointer(&c.entries[0].value)
-		err = c.valueWriting.Write(b, nodes+c.keyWriting.Nodes*abi.NodeSize, rows)
-	}
+	c.refuse(c.keyWriting.Write(b, nodes, rows))
+	rows.At = unsafe.Pointer(&c.entries[0].value)
+	c.refuse(c.valueWriting.Write(b, nodes+c.keyWriting.Nodes*abi.NodeSize, rows))
 	b.Close()
-	return c.named(err)
 }

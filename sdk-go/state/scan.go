@@ -19,8 +19,9 @@ const scanBytes = 64 << 10
 
 func (c *mapCore[K, V]) scan(b bounds[K], yield func(K, V) bool) {
 	cell := &c.cells[c.slot.Cursor.Key]
+	c.settled()
 	for i := range b.rows {
-		c.keyLayout.Rescale(unsafe.Pointer(&b.rows[i]))
+		c.refuse(c.keyLayout.Rescale(unsafe.Pointer(&b.rows[i])))
 	}
 	var s *scan[K, V]
 	if n := len(c.scans); n > 0 {

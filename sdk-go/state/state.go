@@ -23,6 +23,9 @@ type common struct {
 	buffer   []byte          // what the host answers
 	builder  frame.Builder   // of keys to ask for
 	columns  []frame.Column
+
+	edited   unsafe.Pointer // a value with decimals that the caller of Edit may have changed since; nil = none
+	editedBy uint32         // the item that called Edit
 }
 
 // Options of a state's tag.
@@ -99,18 +102,37 @@ func (c *common) hold(block []byte) frame.Section {
 	return frame.Block(c.slot.Arena.Block(block))
 }
 
-// own accounts for the texts and lists of a row that was written, and copies those that their owner may change.
+// owns says whether what is written must go through own.
+func owns(l *row.Layout) bool { return l.HoldsMemory() || l.HasDecimals() }
+
+// own accounts for the texts and lists of a row that was written, copies those that their owner may change, and gives decimals the
+// scale that they have when the row is read in another frame. It panics where a decimal cannot be stored.
 func (c *common) own(l *row.Layout, row unsafe.Pointer) {
 	c.slot.Cursor.Bytes += l.HeldBytes(row)
 	l.Own(&c.slot.Arena, row)
+	c.refuse(l.Rescale(row))
 }
 
-// named says of which state an error is.
-func (c *common) named(err error) error {
-	if err == nil {
-		return nil
+// edit notes that the caller of Edit has the address of a value with decimals from now on.
+func (c *common) edit(value unsafe.Pointer) { c.edited, c.editedBy = value, c.slot.Cursor.Item }
+
+// settle gives the decimals of the value that was edited last their columns' scales, before the state is used again. So no item sees
+// another scale than it would if the frame had ended in between, and a decimal that cannot be stored is the error of the item that
+// put it there, though that may be over.
+func (c *common) settle(l *row.Layout) {
+	value := c.edited
+	c.edited = nil
+	if err := l.Rescale(value); err != nil {
+		c.slot.Cursor.Item = c.editedBy
+		c.refuse(err)
 	}
-	return errors.New("state " + c.name + ", " + err.Error())
+}
+
+// refuse panics where a value cannot be stored.
+func (c *common) refuse(err error) {
+	if err != nil {
+		panic(errors.New("state " + c.name + ", " + err.Error()))
+	}
 }
 
 // changeBytes is what the key index and the operation of a change take.

@@ -17,8 +17,8 @@ type Value[T any] struct {
 	core  valueCore[T]
 	at    *engine.Cursor
 	cells []cell[T] // by key
-	asks  bool      // some cells did not come with the frame
-	load  func()    // loads the current key's cell, if it must be asked for
+	asks  bool      // cells must be loaded: some did not come with the frame, or they have decimals
+	load  func()    // loads the current key's cell
 }
 
 type cell[T any] struct {
@@ -64,16 +64,18 @@ func (v *Value[T]) Edit() *T {
 
 // Set sets the value. Setting an equal value is a write.
 func (v *Value[T]) Set(value T) {
+	if v.core.owns {
+		v.core.set(value)
+		return
+	}
 	c := &v.cells[v.at.Key]
 	c.value = value
 	c.status = written
-	if v.core.held {
-		v.core.own(&c.value)
-	}
 }
 
 // Clear removes the value.
 func (v *Value[T]) Clear() {
+	v.core.settle()
 	v.cells[v.at.Key] = cell[T]{status: dirty}
 }
 
@@ -81,7 +83,7 @@ type valueCore[T any] struct {
 	common
 	value   *Value[T] // that this is the core of
 	changes changes   // in Flush, rows being keys
-	held    bool      // cells have texts or lists
+	owns    bool      // what is written goes through own
 	layout  *row.Layout
 	reading *row.Reading
 	writing *row.Writing
@@ -92,7 +94,7 @@ func (c *valueCore[T]) Declare(s *engine.Slot, d engine.Declaration) error {
 	if err != nil {
 		return err
 	}
-	c.layout, c.reading, c.writing, c.held = layout, layout.Exact(), layout.Plain(), layout.HoldsMemory()
+	c.layout, c.reading, c.writing, c.owns = layout, layout.Exact(), layout.Plain(), owns(layout)
 	c.value = (*Value[T])(unsafe.Pointer(c))
 	c.value.at, c.value.load = &s.Cursor, c.load
 	return c.declare(s, d, s.AddState(c), true)
@@ -104,6 +106,10 @@ func (c *valueCore[T]) Bind() abi.BindState {
 
 func (c *valueCore[T]) load() {
 	cell := &c.value.cells[c.value.at.Key]
+	if c.layout.HasDecimals() {
+		c.settle()
+		c.edit(unsafe.Pointer(cell)) // Get and Edit both come here
+	}
 	if cell.status != ask {
 		return
 	}
@@ -115,20 +121,35 @@ func (c *valueCore[T]) load() {
 	}
 }
 
-func (c *valueCore[T]) own(value *T) { c.common.own(c.layout, unsafe.Pointer(value)) }
+// settle does what common.settle does, where the value has been written.
+func (c *valueCore[T]) settle() {
+	if c.edited != nil && (*cell[T])(c.edited).status&dirty != 0 {
+		c.common.settle(c.layout)
+	}
+}
+
+func (c *valueCore[T]) set(value T) {
+	c.settle()
+	cell := &c.value.cells[c.value.at.Key]
+	cell.value = value
+	cell.status = written
+	c.own(c.layout, unsafe.Pointer(cell))
+}
 
 func (c *valueCore[T]) Load(keys int, section frame.Section) {
 	v := c.value
+	c.edited = nil
 	if keys > cap(v.cells) {
 		v.cells = make([]cell[T], max(keys, 2*cap(v.cells)))
 	}
 	v.cells = v.cells[:keys]
-	v.asks = !section.Present() && keys > 0
+	v.asks = c.layout.HasDecimals() && keys > 0
 	cells := v.cells
 	if keys == 0 {
 		return
 	}
-	if v.asks {
+	if !section.Present() {
+		v.asks = true
 		for i := range cells {
 			cells[i] = cell[T]{status: ask}
 		}
@@ -171,7 +192,8 @@ func allPresent(statuses []uint8) bool {
 	return true
 }
 
-func (c *valueCore[T]) Flush(b *frame.Builder) error {
+func (c *valueCore[T]) Flush(b *frame.Builder) {
+	c.settle()
 	cells, changes := c.value.cells, &c.changes
 	changes.reset(len(cells))
 	keys, n, clears := changes.keys, 0, 0
@@ -183,7 +205,7 @@ func (c *valueCore[T]) Flush(b *frame.Builder) error {
 		clears += changed &^ int(status)
 	}
 	if changes.n = n; n == 0 {
-		return nil
+		return
 	}
 	keys = keys[:n]
 	fill(changes.ops[:n], abi.OpSet)
@@ -199,9 +221,8 @@ func (c *valueCore[T]) Flush(b *frame.Builder) error {
 	if n < len(cells) {
 		rows.Index = keys
 	}
-	err := c.writing.Write(b, nodes, rows)
+	c.refuse(c.writing.Write(b, nodes, rows))
 	b.Close()
-	return c.named(err)
 }
 
 // fill sets all bytes, by copies of doubling length, which take the place of a loop in a module.

@@ -75,8 +75,8 @@ type State interface {
 	Prefetched(portOrTimer string) bool
 	// Load begins a frame of so many keys; the section is absent where the host sent none.
 	Load(keys int, section frame.Section)
-	// Flush adds the changes since Load, or since the last Flush, to the answer. An error is one of an item that is not known.
-	Flush(b *frame.Builder) error
+	// Flush adds the changes since Load, or since the last Flush, to the answer.
+	Flush(b *frame.Builder)
 }
 
 // Key reads the typed key.
@@ -271,9 +271,7 @@ func (s *Slot) finish(done, items int) (answer []byte, item uint32, err error) {
 		}
 	}
 	for _, st := range s.states {
-		if err := st.Flush(b); err != nil {
-			return nil, abi.ItemNone, err
-		}
+		st.Flush(b)
 	}
 	s.Timers.flush(b)
 	s.Metrics.flush(b)
@@ -289,16 +287,11 @@ const answerShare = 2
 // Held tells that the item under way made the slot keep n more bytes until the end of the frame, which therefore ends earlier.
 func (s *Slot) Held(n int) { s.Cursor.BytesStop -= n }
 
-// Apply hands the changes of one state to the host before the answer, so that what the host is asked for next shows them. It panics
-// where they cannot be written; the item whose they are need not be the one under way.
+// Apply hands the changes of one state to the host before the answer, so that what the host is asked for next shows them.
 func (s *Slot) Apply(st State) {
 	b := &s.answer
 	b.Start(&s.Frame, 1)
-	if err := st.Flush(b); err != nil {
-		s.Cursor.Item = abi.ItemNone
-		panic(err)
-	}
-	if b.Sections() > 0 {
+	if st.Flush(b); b.Sections() > 0 {
 		s.applied = true
 		s.Host.Apply(b.Finish())
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidemill/tidemill/sdk-go/internal/abi"
 	"github.com/tidemill/tidemill/sdk-go/internal/frame"
+	"github.com/tidemill/tidemill/sdk-go/internal/int128"
 )
 
 // Columns is how the columns of a batch lie in a Go struct, whose fields are slices of numbers, operator.Bits, operator.Texts or
@@ -243,18 +244,20 @@ func (w *Writing) WriteColumns(b *frame.Builder, nodes, n int, p unsafe.Pointer)
 		if n == 0 {
 			continue
 		}
+		var valid bits
 		if f.Nullable {
-			f.lendValidity(b, node, n, (*bits)(unsafe.Add(p, f.valid)))
+			valid = *(*bits)(unsafe.Add(p, f.valid))
+			f.lendValidity(b, node, n, &valid)
 		}
-		if err := f.lend(b, node, n, at); err != nil {
+		if err := f.lend(b, node, n, at, valid); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// lend writes the buffers of a column of n rows that is at p.
-func (f *Field) lend(b *frame.Builder, node, n int, p unsafe.Pointer) error {
+// lend writes the buffers of a column of n rows that is at p; valid is empty where no row is null.
+func (f *Field) lend(b *frame.Builder, node, n int, p unsafe.Pointer, valid bits) error {
 	switch f.Type.ID {
 	case abi.Bool:
 		b.Lend(node+32, (*bits)(p).bytes)
@@ -274,15 +277,30 @@ func (f *Field) lend(b *frame.Builder, node, n int, p unsafe.Pointer) error {
 		if total == 0 {
 			return nil
 		}
-		err := f.element.lend(b, node+abi.NodeSize, total, elements)
+		err := f.element.lend(b, node+abi.NodeSize, total, elements, bits{})
 		if e, ok := err.(*ValueError); ok {
 			e.Row, _ = slices.BinarySearch(l.offsets[1:], int32(e.Row+1))
 		}
 		return err
 	case abi.Decimal128:
-		return f.writeDecimals(b.Buffer(node+32, n*int(f.width)), &Rows{At: (*slice)(p).data, Size: f.size, N: n}, 0)
+		return f.copyDecimals(b.Buffer(node+32, n*int(f.width)), *(*[]decimal)(p), valid)
 	default:
 		b.Lend(node+32, unsafe.Slice((*byte)((*slice)(p).data), n*int(f.width)))
+	}
+	return nil
+}
+
+// copyDecimals writes decimals to a buffer. What stands under nulls becomes 0.
+func (f *Field) copyDecimals(to unsafe.Pointer, from []decimal, valid bits) error {
+	for i := range from {
+		n, ok := int128.Int{}, true
+		if valid.len == 0 || valid.bytes[i>>3]>>(i&7)&1 != 0 {
+			n, ok = f.fit(&from[i])
+		}
+		if !ok {
+			return f.misfit(i, &from[i])
+		}
+		*(*int128.Int)(unsafe.Add(to, i*int(f.width))) = n
 	}
 	return nil
 }

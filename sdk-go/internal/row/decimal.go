@@ -31,13 +31,40 @@ func (f *Field) misfit(row int, d *decimal) error {
 	return &ValueError{row, f.Name, d.unscaled.Text(int(d.scale)) + " is no " + Type{ID: f.Type.ID, Digits: f.Type.Digits, Scale: f.Type.Scale}.String()}
 }
 
-// rescale brings a decimal to its column's scale. It panics where that would change it.
-func (f *Field) rescale(d *decimal) {
+// rescale brings a decimal to its column's scale, where it is exactly a number of its column.
+func (f *Field) rescale(d *decimal) bool {
 	n, ok := f.fit(d)
-	if !ok {
-		panic(f.misfit(0, d))
+	if ok {
+		*d = decimal{n, f.Type.Scale}
 	}
-	*d = decimal{n, f.Type.Scale}
+	return ok
+}
+
+// HasDecimals says whether rows have decimals or lists of them.
+func (l *Layout) HasDecimals() bool { return len(l.decimals) > 0 }
+
+// Rescale brings the decimals of a row to their columns' scales, as they are when they have been stored and come back. The error is
+// a *ValueError: one is not exactly a number of its column.
+func (l *Layout) Rescale(row unsafe.Pointer) error {
+	for i := range l.decimals {
+		f := &l.decimals[i]
+		p := unsafe.Add(row, f.at)
+		if f.Nullable && !*(*bool)(unsafe.Add(row, f.valid)) {
+			continue
+		}
+		if f.element == nil {
+			if d := (*decimal)(p); !f.rescale(d) {
+				return f.misfit(0, d)
+			}
+			continue
+		}
+		for j, list := 0, *(*[]decimal)(p); j < len(list); j++ {
+			if !f.element.rescale(&list[j]) {
+				return f.element.misfit(0, &list[j])
+			}
+		}
+	}
+	return nil
 }
 
 // readDecimals reads n numbers from a column.

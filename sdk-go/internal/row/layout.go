@@ -23,6 +23,7 @@ type Layout struct {
 	texts     []uintptr // offsets of the strings and byte slices
 	slices    []uintptr // of the byte slices among them
 	lists     []Field
+	decimals  []Field // decimals and lists of them
 }
 
 // Field is one column of a layout.
@@ -66,6 +67,9 @@ func Of(t reflect.Type, scalar string, options map[string]string) (*Layout, erro
 		l.Bytes += width(f.Type.ID)
 		if f.Nullable {
 			l.Bytes++
+		}
+		if f.limit != (int128.Int{}) || f.element != nil && f.element.limit != (int128.Int{}) {
+			l.decimals = append(l.decimals, f)
 		}
 		switch f.Type.ID {
 		case abi.UTF8:
@@ -278,20 +282,13 @@ func (l *Layout) Hash(seed uint64, n uint32, row unsafe.Pointer) uint32 {
 			h = mix(h, uint64(*(*uint8)(p)))
 		default:
 			d := (*decimal)(p)
-			f.rescale(d)
+			if !f.rescale(d) {
+				panic(f.misfit(0, d))
+			}
 			h = mix(mix(h, d.unscaled.Lo), uint64(d.unscaled.Hi))
 		}
 	}
 	return uint32(h >> 32)
-}
-
-// Rescale brings the decimals of a row to their columns' scales. It panics where one is not exactly a number of its column.
-func (l *Layout) Rescale(row unsafe.Pointer) {
-	for i := range l.Fields {
-		if f := &l.Fields[i]; f.Type.ID == abi.Decimal128 {
-			f.rescale((*decimal)(unsafe.Add(row, f.at)))
-		}
-	}
 }
 
 // mix is a step of the hash: the multiplier of splitmix64, and the high half, which it mixes best, into the low one.
