@@ -130,7 +130,9 @@ var Options = &spec.Object{
 // SchemaField is the declaration of a `schema` option, to be read with Schema.
 var SchemaField = spec.Field{
 	Name: "schema", Kind: spec.Map, Elem: &spec.Field{Name: "type", Kind: spec.String, Doc: "column type"},
-	Doc: "The columns to read, by name, and their types; a ? after the type allows null. Other columns are ignored.",
+	Doc: "The columns to read, by name, and their types; a ? after the type allows null. Other columns are ignored. Types are " +
+		"bool, i8, i16, i32, i64, f32, f64, date32, timestamp, timestamp_tz, utf8, binary; decimal128(P,S), an exact number of P digits " +
+		"(1 to 38) of which S stand behind the point; and list<T> of any of these. Within { } a decimal128 needs quotes: its name has a comma.",
 }
 
 // Schema reads the `schema` option of a connector whose records are in format t.

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -231,11 +232,13 @@ func appendRandom(random *rand.Rand, c *record.Column) {
 // FuzzDecode compares with encoding/json: the same records are good, with the same values, but for what the package says it is
 // stricter about; and the same records whatever the pieces.
 func FuzzDecode(f *testing.F) {
-	for _, seed := range []string{line, `{"n":1,"u":"a"}`, `{"n":null}`, `{"u":"\ud83d\ude00\u00e9\/"}`, `{"d":-1.5e-3,"b":true}`, `{"z":[[{"a":1}],false,null]}`, "{}\n\n{}", `{"d":123456789012345.6}`, `{"n":-0}`} {
+	for _, seed := range []string{line, `{"n":1,"u":"a"}`, `{"n":null}`, `{"u":"\ud83d\ude00\u00e9\/"}`, `{"d":-1.5e-3,"b":true}`, `{"z":[[{"a":1}],false,null]}`, "{}\n\n{}", `{"d":123456789012345.6}`, `{"n":-0}`,
+		`{"l":[1, -2,3 ],"p":-12.30}`, `{"l":[],"p":"1.5e3"}`, `{"l":[null]}`, `{"l":["1"],"p":0.000001}`, `{"l":[[1]],"p":1e15}`} {
 		f.Add([]byte(seed), uint64(1))
 	}
 	s := &record.Schema{Fields: []record.Field{{Name: "n", Type: record.I64, Nullable: true}, {Name: "u", Type: record.UTF8, Nullable: true},
-		{Name: "d", Type: record.F64, Nullable: true}, {Name: "b", Type: record.Bool, Nullable: true}}}
+		{Name: "d", Type: record.F64, Nullable: true}, {Name: "b", Type: record.Bool, Nullable: true},
+		{Name: "l", Type: record.ListOf(record.I64), Nullable: true}, {Name: "p", Type: record.DecimalOf(20, 5), Nullable: true}}}
 	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
 		connectortest.Decode(t, newFor(s), s, data, seed)
 		if bytes.HasPrefix(data, []byte("\xEF\xBB\xBF")) {
@@ -246,6 +249,9 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// longExponent finds numbers that package math/big would take too long for: 0e9999 is one that is good.
+var longExponent = regexp.MustCompile(`[eE][+-]?[0-9]{4}`)
 
 // compare decodes one line here and there.
 func compare(t *testing.T, s *record.Schema, text []byte) {
@@ -274,13 +280,38 @@ func compare(t *testing.T, s *record.Schema, text []byte) {
 		}
 		return
 	}
-	if err != nil {
+	if err != nil && !longExponent.Match(text) {
 		t.Fatalf("%q is good; encoding/json: %v", text, err)
+	} else if err != nil {
+		return
 	}
 	want.Rows = 1
 	if a, b := connectortest.Lines(got)[0], connectortest.Lines(want)[0]; a != b {
 		t.Fatalf("%q decodes to %s, with encoding/json to %s", text, a, b)
 	}
+}
+
+var decimalText = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$`)
+
+// appendStandardDecimal reads a number, or a string of one, by package math/big.
+func appendStandardDecimal(c *record.Column, raw stdjson.RawMessage) error {
+	text := string(raw)
+	if text[0] == '"' {
+		if err := stdjson.Unmarshal(raw, &text); err != nil {
+			return err
+		}
+	}
+	v, ok := new(big.Rat).SetString(text)
+	if !decimalText.MatchString(text) || !ok {
+		return fmt.Errorf("%s is no number", text)
+	}
+	v.Mul(v, big.NewRat(100_000, 1))
+	if !v.IsInt() || new(big.Int).Abs(v.Num()).Cmp(new(big.Int).Exp(big.NewInt(10), big.NewInt(20), nil)) >= 0 {
+		return fmt.Errorf("%s has more digits", text)
+	}
+	low := new(big.Int).And(v.Num(), new(big.Int).SetUint64(math.MaxUint64))
+	c.AppendDecimal(record.Decimal{High: new(big.Int).Rsh(v.Num(), 64).Int64(), Low: low.Uint64()})
+	return nil
 }
 
 func appendStandard(c *record.Column, raw stdjson.RawMessage) error {
@@ -289,6 +320,21 @@ func appendStandard(c *record.Column, raw stdjson.RawMessage) error {
 		return nil
 	}
 	switch c.Type {
+	case record.ListOf(record.I64):
+		var list []stdjson.RawMessage
+		err := stdjson.Unmarshal(raw, &list)
+		for _, e := range list {
+			if string(e) == "null" {
+				return fmt.Errorf("null in a list")
+			}
+			if err == nil {
+				err = appendStandard(c.Elements, e)
+			}
+		}
+		c.EndList()
+		return err
+	case record.DecimalOf(20, 5):
+		return appendStandardDecimal(c, raw)
 	case record.I64:
 		var v int64
 		err := stdjson.Unmarshal(raw, &v)
