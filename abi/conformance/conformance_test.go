@@ -238,7 +238,7 @@ func TestRepeated(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !reflect.DeepEqual(first, second) {
-				t.Errorf("seed %d, %s: drew %v, then %v", seed, g.Language, first.Drawn, second.Drawn)
+				t.Errorf("seed %d, %s: %v, then %v", seed, g.Language, first, second)
 			}
 			drawn += len(first.Drawn)
 		}

@@ -111,16 +111,12 @@ func (m *Model) keyed(key program.Key) *keyed {
 	return m.keys[name]
 }
 
-// Row runs a row, whose place in the input is pos, and says whether it was refused. A row of port more has no event time, and one of
-// port in has none where its event time is NoTime.
+// Row runs a row, whose place in the input is pos, and says whether it was refused.
 func (m *Model) Row(s *program.Step, pos int64) (refused bool) {
 	k := m.keyed(s.Key)
 	i := &item{kind: 0, row: s, time: s.EventTime, rowTime: s.EventTime, pos: pos, name: program.Null}
 	if s.More {
-		i.kind, i.time = 1, NoTime
-	}
-	if i.time == NoTime {
-		i.rowTime = m.now
+		i.kind, i.time, i.rowTime = 1, NoTime, m.now
 	}
 	return m.run(k, i, s.Program, Rejection{Pos: pos})
 }
