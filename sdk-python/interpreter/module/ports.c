@@ -43,89 +43,53 @@ static void load(Input *in)
             in->fields[i] = (Column){.type = TM_TIMESTAMP, .values = section_array(batch, 20)};
 }
 
-static int emit_all(Output *out, PyObject *rows)
-{
-    PyObject *loop = PyObject_GetIter(rows), *row;
-    if (!loop)
-        return -1;
-    int r = 0;
-    while (r == 0 && (row = PyIter_Next(loop))) {
-        r = output_emit(out, row);
-        Py_DECREF(row);
-    }
-    Py_DECREF(loop);
-    return r == 0 && PyErr_Occurred() ? -1 : r;
-}
-
-/* take does with the result of a handler what it is for. */
-static int take(Input *in, PyObject *result)
-{
-    Output *out = in->handle.engine->outputs[0];
-    int r;
-    switch (in->how) {
-    case HOW_MAP:
-        return output_emit(out, result);
-    case HOW_FILTER:
-        r = PyObject_IsTrue(result);
-        return r > 0 ? output_source(out) : r;
-    case HOW_FLAT_MAP:
-        return emit_all(out, result);
-    default:
-        return engine_result(in->callback.call, result);
-    }
-}
-
-/* next_row is the row of an item. Where nobody kept the row of an earlier one, it is that object. */
+/* next_row is the row of an item. Where nobody kept the row of the one before, it is that object: only the driver still has
+ * it then. */
 static PyObject *next_row(Input *in, uint32_t i)
 {
-    PyObject *row = in->spare;
-    if (!row)
+    if (!in->layout->reusable)
         return column_row(in->layout, in->fields, i);
-    in->spare = NULL;
-    if (column_reuse(in->layout, row, in->fields, i) < 0)
-        Py_CLEAR(row);
-    return row;
+    if (in->row && Py_REFCNT(in->row) == (i > 0 ? 2 : 1)) {
+        if (column_reuse(in->layout, in->row, in->fields, i) < 0)
+            return NULL;
+    } else {
+        Py_XSETREF(in->row, column_row(in->layout, in->fields, i));
+    }
+    return Py_XNewRef(in->row);
 }
 
-/* handle calls the user's method with the row of an item. */
-static int handle(Input *in, uint32_t i)
+/* input_next begins the next item of the frame. The answer of the items before it decides whether there is one. */
+static PyObject *input_next(PyObject *self)
 {
-    PyObject *args[2] = {NULL, next_row(in, i)};
-    if (!args[1])
-        return -1;
-    PyObject *result = PyObject_Vectorcall(in->callback.call, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    if (in->layout->reusable && Py_REFCNT(args[1]) == 1)
-        in->spare = args[1];
-    else
-        Py_DECREF(args[1]);
-    if (!result)
-        return -1;
-    int r = result == Py_None && in->how == HOW_ROWS ? 0 : take(in, result);
-    Py_DECREF(result);
-    return r;
+    Input *in = (Input *)self;
+    Engine *e = in->handle.engine;
+    uint32_t i = in->next;
+    if (i == in->limit || (i > 0 && e->bytes >= e->bytes_stop))
+        return NULL;
+    item_begin(&in->callback, i);
+    if (in->keys)
+        e->key = in->keys[i];
+    in->next++;
+    return next_row(in, i);
 }
 
-/* input_run processes the first items of a BATCH frame and tells how many took effect. */
+/* input_run processes the first items of a BATCH frame and tells how many took effect. The loop over them is a driver in
+ * Python, because the interpreter calls a function from there several times as fast as from C. */
 int input_run(Input *in, uint32_t limit, uint32_t *done)
 {
     load(in);
     if (in->how == HOW_BATCH)
         return batch_run(in, limit, done);
     Engine *e = in->handle.engine;
-    const uint32_t *keys = section_array(e->frame.keys, 16);
-    for (uint32_t i = 0; i < limit; i++) {
-        item_begin(&in->callback, i);
-        if (keys)
-            e->key = keys[i];
-        if (handle(in, i) < 0)
-            return -1;
-        if (e->bytes >= e->bytes_stop) {
-            *done = i + 1;
-            return 0;
-        }
-    }
-    *done = limit;
-    return 0;
+    in->keys = section_array(e->frame.keys, 16);
+    in->next = 0;
+    in->limit = limit;
+    PyObject *driver = PyTuple_GET_ITEM(e->drivers, in->how);
+    PyObject *out = e->outputs_n > 0 ? (PyObject *)e->outputs[0] : Py_None;
+    PyObject *result = PyObject_CallFunctionObjArgs(driver, (PyObject *)in, in->callback.call, out, NULL);
+    *done = in->next;
+    Py_XDECREF(result);
+    return result ? 0 : -1;
 }
 
 PyTypeObject Input_Type = {
@@ -133,6 +97,8 @@ PyTypeObject Input_Type = {
     .tp_name = "_tidemill.In",
     .tp_basicsize = sizeof(Input),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_iter = PyObject_SelfIter,
+    .tp_iternext = input_next,
 };
 
 /* ---- output ---- */
@@ -239,15 +205,6 @@ static void add_item(Output *out, uint32_t held_bytes)
     out->handle.engine->bytes += out->row_bytes + held_bytes;
 }
 
-/* output_source emits a row that has passed columns only. */
-int output_source(Output *out)
-{
-    if (check_item(out) < 0 || reserve_item(out) < 0)
-        return -1;
-    add_item(out, 0);
-    return 0;
-}
-
 static void put_bit(uint8_t *bits, uint32_t i, bool v)
 {
     uint8_t mask = (uint8_t)(1 << (i & 7));
@@ -346,7 +303,7 @@ static void put_value(const Field *f, Values *v, uint32_t n, const Datum *d)
 
 /* output_emit takes a row of the user's. It takes all of it or, with an exception that the user's code may catch, nothing.
  */
-int output_emit(Output *out, PyObject *row)
+static int output_emit(Output *out, PyObject *row)
 {
     const Layout *l = out->layout;
     if (check_item(out) < 0 || row_data(l, row, out->what, out->data) < 0)

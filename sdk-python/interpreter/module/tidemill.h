@@ -344,6 +344,7 @@ struct Engine {
     PyObject *operator;
     PyObject *fired;    /* the class Fired */
     PyObject *explain;  /* of tidemill._errors */
+    PyObject *drivers;  /* of tidemill._guest */
     PyObject *column;   /* the class Column */
     PyObject *buffers;  /* of tidemill._column */
     Frame frame;
@@ -412,7 +413,9 @@ struct Input {
     Layout *layout;
     How how;
     Column *fields; /* by field, while a frame runs */
-    PyObject *spare; /* a row that nobody has any more, or NULL */
+    const uint32_t *keys; /* by item, or NULL */
+    uint32_t next, limit; /* items of the frame that were begun, and that are to be */
+    PyObject *row;        /* of the item under way, where rows can be used again */
 };
 
 /* Passed is a column of an output port that the host fills in. */
@@ -457,8 +460,6 @@ Input *input_new(Engine *e, uint32_t id, PyObject *table, PyObject *place);
 int input_run(Input *in, uint32_t limit, uint32_t *done);
 Output *output_new(Engine *e, uint32_t id, PyObject *table);
 int output_check(Output *out);
-int output_source(Output *out);
-int output_emit(Output *out, PyObject *row);
 void output_reset(Output *out);
 uint32_t output_sections(const Output *out);
 void output_flush(Output *out, Builder *b, uint32_t done);
