@@ -105,6 +105,19 @@ func TestAbsolute(t *testing.T) {
 	}
 }
 
+// TestDigitsUnderNulls: what stands under a null does not count, and the same value not under one does.
+func TestDigitsUnderNulls(t *testing.T) {
+	fields := []abi.FieldType{{Name: "d", Type: abi.DecimalOf(2, 0), Nullable: true}}
+	c := frametest.Column(fields[0].Type, "99", nil)
+	copy(c.Values[16:], frametest.Column(abi.DecimalOf(3, 0), "100").Values)
+	if _, _, err := frame.DecodeBlock(frametest.Block(2, []frame.Column{c}), fields, 2, nil); err != nil {
+		t.Error(err)
+	}
+	c.Nulls, c.Validity = 1, []byte{0b10}
+	_, _, err := frame.DecodeBlock(frametest.Block(2, []frame.Column{c}), fields, 2, nil)
+	checkViolation(t, err, "row 1 has more than 2 digits")
+}
+
 // TestAbsoluteLists has the buffers of lists and decimals anywhere in the guest's memory. A decimal needs 8 bytes of alignment only.
 func TestAbsoluteLists(t *testing.T) {
 	for _, c := range []struct {
@@ -222,6 +235,8 @@ func TestInvalidInputs(t *testing.T) {
 			}
 		}, "passes nothing through"},
 		{"reserved type", "input-batch-keyed", node(batch, 0, 0, 0, uint32(abi.Time64)), "time64 is specified"},
+		{"digits of no decimal", "input-batch-lists", func(e *frametest.Edit) { e.B[e.At(batch, 0, 32+40+32)+2*16+15] = 0x4c }, "row 2 has more than 38 digits"},
+		{"a list without elements", "input-batch-lists", node(batch, 0, 2, 12, 0), "0 children, a list has 1"},
 		{"keys of other items", "input-batch-keyed", set(keys, 0, 0, 2), "2 items, the frame has 3"},
 		{"more keys than items", "input-batch-keyed", set(keys, 0, 4, 4), "4 keys of 3 items"},
 		{"keys without items", "input-batch-keyed", set(keys, 0, 4, 3), "3 keys of which 2 have items"},
