@@ -21,7 +21,7 @@ type Decimal struct {
 }
 
 // DecimalDigits is the greatest number of digits of a Decimal.
-const DecimalDigits = int128.TensMax
+const DecimalDigits = 38
 
 // Errors of decimal arithmetic.
 var (

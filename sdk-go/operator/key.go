@@ -47,7 +47,7 @@ func (c *keyCore[K]) Declare(s *engine.Slot, d engine.Declaration) error {
 
 func (c *keyCore[K]) Bind(key []abi.Field) error {
 	if len(c.layout.Fields) == 1 && len(key) == 1 {
-		c.layout.Fields[0].Name = key[0].Name
+		c.layout = c.layout.Renamed(key[0].Name)
 	}
 	reading, err := c.layout.Bind(key)
 	if err != nil {

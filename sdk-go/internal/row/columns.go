@@ -42,8 +42,8 @@ const (
 	nullsName = "Nulls["
 )
 
-// ColumnsOf makes the layout of the struct t.
-func ColumnsOf(t reflect.Type) (*Columns, error) {
+// columnsOf makes the layout of the struct t.
+func columnsOf(t reflect.Type) (*Columns, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, errors.New(t.String() + " is no batch: it must be a struct of columns")
 	}
@@ -108,7 +108,11 @@ func columnOf(t reflect.Type) (Type, bool) {
 }
 
 // Schema is the columns of the fields.
-func (l *Columns) Schema() []abi.Field { return (&Layout{Fields: l.fields}).Schema() }
+func (l *Columns) Schema() []abi.Field {
+	var w Writing
+	w.add(l.fields...)
+	return w.Schema
+}
 
 // Bind finds the columns in a schema, where they must have the very types of the fields, and returns their names.
 func (l *Columns) Bind(schema []abi.Field) (names []string, err error) {

@@ -24,6 +24,8 @@ type Layout struct {
 	slices    []uintptr // of the byte slices among them
 	lists     []Field
 	decimals  []Field // decimals and lists of them
+	exact     Reading
+	plain     Writing // where there are no passed columns
 }
 
 // Field is one column of a layout.
@@ -49,8 +51,8 @@ type Pass struct {
 	column int
 }
 
-// Of makes the layout of t. A scalar type is one column of the given name, for which the options of a tag can say more.
-func Of(t reflect.Type, scalar string, options map[string]string) (*Layout, error) {
+// layoutOf makes the layout of t.
+func layoutOf(t reflect.Type, scalar string, options map[string]string) (*Layout, error) {
 	l := &Layout{Size: t.Size(), EventTime: -1}
 	if Scalar(t) {
 		if err := l.add(scalar, t, 0, options); err != nil {
@@ -85,6 +87,7 @@ func Of(t reflect.Type, scalar string, options map[string]string) (*Layout, erro
 			}
 		}
 	}
+	l.bindToItself()
 	return l, nil
 }
 
@@ -212,14 +215,8 @@ func snake(name string) string {
 	return string(b)
 }
 
-// Schema is the columns of the fields; a layout with passed columns has more, see Output.
-func (l *Layout) Schema() []abi.Field {
-	schema := make([]abi.Field, len(l.Fields))
-	for i, f := range l.Fields {
-		schema[i] = abi.Field{Name: f.Name, Type: f.Type.String(), Nullable: f.Nullable}
-	}
-	return schema
-}
+// Schema is the columns of the fields; a layout with passed columns has more, see Output. It is shared.
+func (l *Layout) Schema() []abi.Field { return l.plain.Schema }
 
 // Ordered says whether the fields can be a key: no floats, no nulls, no byte slices, no lists.
 func (l *Layout) Ordered() bool {
@@ -227,6 +224,14 @@ func (l *Layout) Ordered() bool {
 		t := f.Type.ID
 		return f.Nullable || t == abi.F32 || t == abi.F64 || t == abi.Binary || t == abi.List
 	}) && len(l.Passed) == 0 && len(l.Fields) > 0
+}
+
+// Renamed is the layout with one column under another name.
+func (l *Layout) Renamed(name string) *Layout {
+	renamed := *l
+	renamed.Fields = slices.Clone(l.Fields)
+	renamed.Fields[0].Name = name
+	return &renamed
 }
 
 // HasLists says whether some fields are lists.

@@ -12,6 +12,7 @@ import (
 type Reading struct {
 	Columns []string // the columns to ask for, in the order in which Read takes them
 	fields  []reading
+	nodes   int // of the columns
 }
 
 type reading struct {
@@ -96,7 +97,6 @@ func (l *Layout) Bind(schema []abi.Field) (*Reading, error) {
 		return nil, errPassedIn
 	}
 	r := &Reading{}
-	nodes := 0
 	for _, f := range l.Fields {
 		column := find(schema, f.Name)
 		if column == nil {
@@ -105,28 +105,34 @@ func (l *Layout) Bind(schema []abi.Field) (*Reading, error) {
 		if column.Nullable && !f.Nullable {
 			return nil, &ColumnError{f.Name, "it may be null, so its field must be an operator.Null"}
 		}
-		from := ParseType(column.Type)
-		to := reading{Field: f, convert: conversionOf(f.Type, from), node: nodes}
-		if to.convert == none {
+		if !r.add(f, ParseType(column.Type)) {
 			return nil, &ColumnError{f.Name, "it is of type " + column.Type + ", its field takes " + f.Type.String()}
 		}
-		if f.element != nil {
-			to.items = &reading{Field: *f.element, convert: conversionOf(f.element.Type, from.Elements())}
-		}
-		nodes += from.nodes()
-		r.Columns = append(r.Columns, f.Name)
-		r.fields = append(r.fields, to)
 	}
 	return r, nil
 }
 
-// Exact is the reading of columns that have the layout's own types, in its order.
-func (l *Layout) Exact() *Reading {
-	r, err := l.Bind(l.Schema())
-	if err != nil {
-		panic(err)
+// Exact is the reading of columns that have the layout's own types, in its order. It is shared.
+func (l *Layout) Exact() *Reading { return &l.exact }
+
+// bindToItself makes the reading and the writing of columns that have the layout's own types.
+func (l *Layout) bindToItself() {
+	for _, f := range l.Fields {
+		l.exact.add(f, f.Type)
 	}
-	return r
+	l.plain.add(l.Fields...)
+}
+
+// add adds a field that reads a column of a type, and says whether it can.
+func (r *Reading) add(f Field, from Type) bool {
+	to := reading{Field: f, convert: conversionOf(f.Type, from), node: r.nodes}
+	if f.element != nil {
+		to.items = &reading{Field: *f.element, convert: conversionOf(f.element.Type, from.Elements())}
+	}
+	r.nodes += from.nodes()
+	r.Columns = append(r.Columns, f.Name)
+	r.fields = append(r.fields, to)
+	return to.convert != none
 }
 
 func find(schema []abi.Field, name string) *abi.Field {

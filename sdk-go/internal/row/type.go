@@ -45,9 +45,9 @@ func ParseType(name string) Type {
 		t, _ := parseDigits(strings.TrimSuffix(digits, ")"))
 		return t
 	}
-	for t, s := range abi.TypeNames {
-		if s == name {
-			return Type{ID: t}
+	for id := abi.Bool; id <= abi.Binary; id++ {
+		if abi.TypeNames[id] == name {
+			return Type{ID: id}
 		}
 	}
 	return Type{}

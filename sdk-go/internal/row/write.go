@@ -43,13 +43,16 @@ type passing struct {
 	ref  uint32 // index of the input or key column
 }
 
-// Plain is the writing of a layout without passed columns.
-func (l *Layout) Plain() *Writing {
-	w, err := l.Output(nil, nil)
-	if err != nil {
-		panic(err)
+// Plain is the writing of a layout without passed columns. It is shared.
+func (l *Layout) Plain() *Writing { return &l.plain }
+
+// add adds columns that the fields are written to.
+func (w *Writing) add(fields ...Field) {
+	for _, f := range fields {
+		w.fields = append(w.fields, writing{f, w.Nodes})
+		w.Nodes += f.Type.nodes()
+		w.Schema = append(w.Schema, abi.Field{Name: f.Name, Type: f.Type.String(), Nullable: f.Nullable})
 	}
-	return w
 }
 
 // Output resolves the passed columns of an output row against the columns of its input port and the key columns.
@@ -61,10 +64,7 @@ func output(fields []Field, passed []Pass, input, key []abi.Field) (*Writing, er
 	w := &Writing{}
 	for f, p := 0, 0; f+p < len(fields)+len(passed); {
 		if f < len(fields) && fields[f].column == f+p {
-			field := fields[f]
-			w.fields = append(w.fields, writing{field, w.Nodes})
-			w.Nodes += field.Type.nodes()
-			w.Schema = append(w.Schema, abi.Field{Name: field.Name, Type: field.Type.String(), Nullable: field.Nullable})
+			w.add(fields[f])
 			f++
 			continue
 		}
