@@ -212,7 +212,7 @@ func (r *run) checkpoint() error {
 		}
 		r.chain = append(r.chain, segment)
 	}
-	lines, err := stateLines(r.chain)
+	lines, err := stateLines(r.chain, r.now)
 	r.seen.States = append(r.seen.States, lines)
 	return err
 }
