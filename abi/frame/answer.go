@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tidemill/tidemill/abi"
+	"github.com/tidemill/tidemill/abi/frame/buffer"
 )
 
 // Asked is the frame that an answer is judged against. Columns have all rows of the host's batch, of which the frame's items are
@@ -355,7 +356,7 @@ func (d *Decoder) itemOf(sp *space, o *OutputRows, off uint32) *abi.Violation {
 	if err != nil {
 		return err
 	}
-	o.ItemOf = uint32s(raw)
+	o.ItemOf = buffer.Uint32s(raw)
 	consumed := uint32(d.answer.Consumed)
 	for i, item := range o.ItemOf {
 		if item >= consumed {
@@ -379,7 +380,7 @@ func (d *Decoder) eventTime(sp *space, o *OutputRows, port *abi.BoundOutput, fla
 		return abi.Broken("event times beside the port's event time column %q", port.Fields[port.EventTime].Name)
 	}
 	raw, err := sp.array("event times", off, o.Rows, 8)
-	o.EventTime = int64s(raw)
+	o.EventTime = buffer.Int64s(raw)
 	return err
 }
 
@@ -461,11 +462,11 @@ func (d *Decoder) passed(o *OutputRows, c *Column, field *abi.FieldType) (uint64
 	rows, first := o.Rows, d.asked.First
 	var n uint64
 	if source.Nulls > 0 {
-		n = uint64(bitmapBytes(rows))
+		n = uint64(buffer.BitmapBytes(rows))
 	}
 	switch {
 	case source.Type == abi.Bool:
-		return n + uint64(bitmapBytes(rows)), nil
+		return n + uint64(buffer.BitmapBytes(rows)), nil
 	case source.Elements != nil:
 		return n + 4*uint64(rows+1) + passedElements(o, source, first), nil
 	case !source.Type.HasOffsets():
@@ -549,7 +550,7 @@ func (d *Decoder) state(s *section) *abi.Violation {
 	if c.Op, err = sp.array("operations", u32(b[20:]), int(n), 1); err != nil {
 		return err
 	}
-	c.Key = uint32s(keys)
+	c.Key = buffer.Uint32s(keys)
 	if err := d.changes(&c, declared.Kind); err != nil {
 		return err
 	}
@@ -655,7 +656,7 @@ func (d *Decoder) timerChanges(s *section) *abi.Violation {
 	if uint64(n) > uint64(len(d.frame)) {
 		return abi.Broken("%d changes do not fit the frame", n)
 	}
-	if u32(b[4:]) != 0 || !zero(b[40:]) {
+	if u32(b[4:]) != 0 || !buffer.Zero(b[40:]) {
 		return abi.Broken("a reserved field is not zero")
 	}
 	sp := space{frame: d.frame, low: s.low, end: s.end}
@@ -700,7 +701,7 @@ func (d *Decoder) metrics(s *section) *abi.Violation {
 		if int(id) >= len(d.Binding.Metrics) {
 			return abi.Broken("metric %d of %d", id, len(d.Binding.Metrics))
 		}
-		if !zero(e[2:8]) {
+		if !buffer.Zero(e[2:8]) {
 			return abi.Broken("a reserved field is not zero")
 		}
 		d.answer.Metrics = append(d.answer.Metrics, MetricUpdate{Metric: int(id), Value: binary.LittleEndian.Uint64(e[8:])})

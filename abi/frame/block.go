@@ -2,11 +2,12 @@ package frame
 
 import (
 	"github.com/tidemill/tidemill/abi"
+	"github.com/tidemill/tidemill/abi/frame/buffer"
 )
 
 // BlockBytes is the size of a rows block of rows [from, to) of columns.
 func BlockBytes(columns []Column, from, to int) int {
-	n := align(abi.BlockSize + abi.NodeSize*nodesOf(columns))
+	n := buffer.Align(abi.BlockSize + abi.NodeSize*nodesOf(columns))
 	for i := range columns {
 		n += columns[i].bufferBytes(from, to)
 	}
@@ -17,7 +18,7 @@ func BlockBytes(columns []Column, from, to int) int {
 func PutBlock(dst []byte, columns []Column, from, to int) {
 	n, nodes := BlockBytes(columns, from, to), nodesOf(columns)
 	dst = dst[:n]
-	body := align(abi.BlockSize + abi.NodeSize*nodes)
+	body := buffer.Align(abi.BlockSize + abi.NodeSize*nodes)
 	clear(dst[abi.BlockSize+abi.NodeSize*nodes : body])
 	putCounts(dst, to-from, len(columns), nodes, n)
 	putColumns(dst, abi.BlockSize, body, columns, from, to)

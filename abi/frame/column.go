@@ -2,11 +2,9 @@ package frame
 
 import (
 	"encoding/binary"
-	"math/bits"
-	"unicode/utf8"
-	"unsafe"
 
 	"github.com/tidemill/tidemill/abi"
+	"github.com/tidemill/tidemill/abi/frame/buffer"
 )
 
 // Column is a run of values in Arrow's layout: the buffers of record.Column, or a column that an answer passes through.
@@ -27,10 +25,6 @@ type Column struct {
 
 // null says whether row i is null.
 func (c *Column) null(i int) bool { return c.Nulls > 0 && c.Validity[i>>3]&(1<<(i&7)) == 0 }
-
-func align(n int) int { return (n + abi.BufferAlign - 1) &^ (abi.BufferAlign - 1) }
-
-func bitmapBytes(rows int) int { return (rows + 7) >> 3 }
 
 // nodes is how many nodes a column has: that of a list is followed by that of its elements.
 func (c *Column) nodes() int {
@@ -59,21 +53,21 @@ func (c *Column) Size(from, to int) int {
 func (c *Column) bufferBytes(from, to int) int {
 	rows, n := to-from, 0
 	if c.Nulls > 0 {
-		n = align(bitmapBytes(rows))
+		n = buffer.Align(buffer.BitmapBytes(rows))
 	}
 	switch {
 	case c.Type.HasOffsets():
 		if rows > 0 {
-			n += align(4*(rows+1)) + align(int(c.Offsets[to]-c.Offsets[from]))
+			n += buffer.Align(4*(rows+1)) + buffer.Align(int(c.Offsets[to]-c.Offsets[from]))
 		}
 	case c.Elements != nil:
 		if rows > 0 {
-			n += align(4*(rows+1)) + c.Elements.bufferBytes(int(c.Offsets[from]), int(c.Offsets[to]))
+			n += buffer.Align(4*(rows+1)) + c.Elements.bufferBytes(int(c.Offsets[from]), int(c.Offsets[to]))
 		}
 	case c.Type == abi.Bool:
-		n += align(bitmapBytes(rows))
+		n += buffer.Align(buffer.BitmapBytes(rows))
 	default:
-		n += align(rows * c.Type.Width())
+		n += buffer.Align(rows * c.Type.Width())
 	}
 	return n
 }
@@ -95,12 +89,12 @@ func (c *Column) put(frame []byte, node, at, from, to int) int {
 	binary.LittleEndian.PutUint16(head, uint16(c.Type))
 	binary.LittleEndian.PutUint32(head[4:], uint32(rows))
 	if c.Nulls > 0 {
-		n := bitmapBytes(rows)
-		bitmap := frame[at : at+align(n)]
-		copyBits(bitmap, c.Validity, from, rows)
-		binary.LittleEndian.PutUint32(head[8:], uint32(rows-countBits(bitmap, rows)))
+		n := buffer.BitmapBytes(rows)
+		bitmap := frame[at : at+buffer.Align(n)]
+		buffer.CopyBits(bitmap, c.Validity, from, rows)
+		binary.LittleEndian.PutUint32(head[8:], uint32(rows-buffer.CountBits(bitmap, rows)))
 		putSpan(head[16:], at, n)
-		at += align(n)
+		at += buffer.Align(n)
 	}
 	switch {
 	case c.Elements != nil:
@@ -112,10 +106,10 @@ func (c *Column) put(frame []byte, node, at, from, to int) int {
 		at = putOffsets(frame, head, at, c.Offsets[from:to+1])
 		return putBuffer(frame, head[32:], at, c.Values[c.Offsets[from]:c.Offsets[to]])
 	case c.Type == abi.Bool:
-		n := bitmapBytes(rows)
-		copyBits(frame[at:at+align(n)], c.Values, from, rows)
+		n := buffer.BitmapBytes(rows)
+		buffer.CopyBits(frame[at:at+buffer.Align(n)], c.Values, from, rows)
 		putSpan(head[32:], at, n)
-		return at + align(n)
+		return at + buffer.Align(n)
 	}
 	w := c.Type.Width()
 	return putBuffer(frame, head[32:], at, c.Values[from*w:to*w])
@@ -135,10 +129,10 @@ func (c *Column) putList(frame []byte, node, at, from, to int) int {
 // putOffsets writes offsets so that the first is 0, zeroes their padding, and names them in a node.
 func putOffsets(frame, head []byte, at int, offsets []int32) int {
 	n := 4 * len(offsets)
-	copyOffsets(frame[at:at+n], offsets)
-	clear(frame[at+n : at+align(n)])
+	buffer.CopyOffsets(frame[at:at+n], offsets)
+	clear(frame[at+n : at+buffer.Align(n)])
 	putSpan(head[24:], at, n)
-	return at + align(n)
+	return at + buffer.Align(n)
 }
 
 func putSpan(b []byte, at, n int) {
@@ -151,86 +145,11 @@ func putSpan(b []byte, at, n int) {
 
 // putBuffer copies data and zeroes its padding.
 func putBuffer(frame, span []byte, at int, data []byte) int {
-	end := at + align(len(data))
+	end := at + buffer.Align(len(data))
 	n := copy(frame[at:end], data)
 	clear(frame[at+n : end])
 	putSpan(span, at, len(data))
 	return end
-}
-
-// copyOffsets writes offsets so that the first is 0.
-func copyOffsets(dst []byte, offsets []int32) {
-	first := offsets[0]
-	if first == 0 {
-		copy(dst, int32Bytes(offsets))
-		return
-	}
-	out := int32s(dst)[:len(offsets)]
-	for i, o := range offsets {
-		out[i] = o - first
-	}
-}
-
-// copyBits writes bits [from, from+n) of src to dst from bit 0 on and zeroes the rest of dst.
-func copyBits(dst, src []byte, from, n int) {
-	whole := bitmapBytes(n)
-	src = src[from>>3:]
-	if shift := uint(from & 7); shift == 0 {
-		copy(dst[:whole], src)
-	} else {
-		for i := range whole {
-			b := src[i] >> shift
-			if i+1 < len(src) {
-				b |= src[i+1] << (8 - shift)
-			}
-			dst[i] = b
-		}
-	}
-	if r := n & 7; r > 0 {
-		dst[whole-1] &= 1<<r - 1
-	}
-	clear(dst[whole:])
-}
-
-// countBits is the number of ones among the first n bits.
-func countBits(b []byte, n int) int {
-	ones := 0
-	for ; n >= 64; n -= 64 {
-		ones += bits.OnesCount64(binary.LittleEndian.Uint64(b))
-		b = b[8:]
-	}
-	for ; n >= 8; n -= 8 {
-		ones += bits.OnesCount8(b[0])
-		b = b[1:]
-	}
-	if n > 0 {
-		ones += bits.OnesCount8(b[0] & (1<<n - 1))
-	}
-	return ones
-}
-
-// Views of little-endian bytes as numbers and back: every platform of the host is little-endian, and tolerates loads that are
-// not aligned, which a hostile block may ask for.
-
-func int32s(b []byte) []int32   { return view[int32](b, 4) }
-func uint32s(b []byte) []uint32 { return view[uint32](b, 4) }
-func uint16s(b []byte) []uint16 { return view[uint16](b, 2) }
-func int64s(b []byte) []int64   { return view[int64](b, 8) }
-
-func view[T any](b []byte, width int) []T {
-	if len(b) < width {
-		return nil
-	}
-	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/width)
-}
-
-func int32Bytes(v []int32) []byte   { return bytesOf(v, 4) }
-func uint32Bytes(v []uint32) []byte { return bytesOf(v, 4) }
-func uint16Bytes(v []uint16) []byte { return bytesOf(v, 2) }
-func int64Bytes(v []int64) []byte   { return bytesOf(v, 8) }
-
-func bytesOf[T any](v []T, width int) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v)*width)
 }
 
 // space is where the offsets of a section or block lead to: a part of a frame, or all of guest memory.
@@ -346,7 +265,7 @@ func (s *space) readValues(node []byte, c *Column) (err *abi.Violation) {
 	case binary.LittleEndian.Uint64(node[24:]) != 0:
 		return abi.Broken("offsets in a column of type %s", c.Type)
 	case c.Type == abi.Bool:
-		c.Values, err = s.buffer("values", node[32:], bitmapBytes(c.Len), 1)
+		c.Values, err = s.buffer("values", node[32:], buffer.BitmapBytes(c.Len), 1)
 		return err
 	}
 	width := c.Type.Width()
@@ -373,11 +292,11 @@ func (s *space) readValidity(node []byte, c *Column) *abi.Violation {
 	if nulls == 0 && binary.LittleEndian.Uint32(node[20:]) == 0 {
 		return nil
 	}
-	bitmap, err := s.buffer("validity", node[16:], bitmapBytes(c.Len), 1)
+	bitmap, err := s.buffer("validity", node[16:], buffer.BitmapBytes(c.Len), 1)
 	if err != nil {
 		return err
 	}
-	if counted := c.Len - countBits(bitmap, c.Len); uint64(counted) != uint64(nulls) {
+	if counted := c.Len - buffer.CountBits(bitmap, c.Len); uint64(counted) != uint64(nulls) {
 		return abi.Broken("null count %d, the validity has %d nulls", nulls, counted)
 	}
 	if nulls > 0 {
@@ -396,7 +315,7 @@ func (s *space) readOffsets(node []byte, c *Column) (int, *abi.Violation) {
 	if err != nil {
 		return 0, err
 	}
-	c.Offsets = int32s(raw)
+	c.Offsets = buffer.Int32s(raw)
 	if c.Offsets[0] != 0 {
 		return 0, abi.Broken("the first offset is %d, not 0", c.Offsets[0])
 	}
@@ -420,7 +339,9 @@ func (s *space) readVariable(node []byte, c *Column) *abi.Violation {
 		return err
 	}
 	if c.Values = values; c.Type == abi.UTF8 {
-		return checkText(c)
+		if row := buffer.InvalidText(values, c.Offsets); row >= 0 {
+			return abi.Broken("row %d is not valid UTF-8", row)
+		}
 	}
 	return nil
 }
@@ -459,53 +380,14 @@ func (s *space) readList(node, nodes []byte, c *Column) ([]byte, *abi.Violation)
 	return rest, nil
 }
 
-// checkText checks all bytes at once, which is several times faster than row by row, and then that no row starts in a rune.
-func checkText(c *Column) *abi.Violation {
-	if utf8.Valid(c.Values) && c.startsAtRunes() {
-		return nil
-	}
-	for i := range c.Len {
-		if !utf8.Valid(c.Values[c.Offsets[i]:c.Offsets[i+1]]) {
-			return abi.Broken("row %d is not valid UTF-8", i)
-		}
-	}
-	return nil
-}
-
-func (c *Column) startsAtRunes() bool {
-	for _, o := range c.Offsets[:c.Len] {
-		if int(o) < len(c.Values) && !utf8.RuneStart(c.Values[o]) {
-			return false
-		}
-	}
-	return true
-}
-
-// limits has 10 to the power of each number of digits, its upper and lower 64 bits: what a decimal's absolute value must be below.
-var limits = func() (powers [abi.DecimalDigits + 1][2]uint64) {
-	powers[0] = [2]uint64{0, 1}
-	for i := range abi.DecimalDigits {
-		carry, low := bits.Mul64(powers[i][1], 10)
-		powers[i+1] = [2]uint64{powers[i][0]*10 + carry, low}
-	}
-	return powers
-}()
-
 // checkDigits checks that no value has more digits than the type, or than any decimal where they are not known.
 func checkDigits(c *Column) *abi.Violation {
 	digits := c.Type.Digits()
 	if digits == 0 {
 		digits = abi.DecimalDigits
 	}
-	limit := limits[digits]
 	for i := range c.Len {
-		low, high := binary.LittleEndian.Uint64(c.Values[16*i:]), binary.LittleEndian.Uint64(c.Values[16*i+8:])
-		if high>>63 == 1 {
-			var borrow uint64
-			low, borrow = bits.Sub64(0, low, 0)
-			high, _ = bits.Sub64(0, high, borrow)
-		}
-		if (high > limit[0] || high == limit[0] && low >= limit[1]) && !c.null(i) {
+		if !buffer.Fits(c.Values[16*i:16*i+16], digits) && !c.null(i) {
 			return abi.Broken("row %d has more than %d digits", i, digits)
 		}
 	}

@@ -113,13 +113,4 @@ func noNodes(rest []byte) *abi.Violation {
 	return nil
 }
 
-func zero(b []byte) bool {
-	for _, x := range b {
-		if x != 0 {
-			return false
-		}
-	}
-	return true
-}
-
 func u32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
