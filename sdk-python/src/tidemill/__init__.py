@@ -29,8 +29,7 @@ annotation                        column                       values
 ``int``, ``I64``                  i64
 ``I32``, ``I16``, ``I8``          i32, i16, i8                 ``int`` in their range
 ``float``, ``F32``                f64, f32
-``Annotated[Decimal,``            decimal128(12,2)             ``Decimal`` that fits into so many digits; see ``decimal``
-``decimal(12, 2)]``
+``Decimal``                       decimal128                   ``Annotated[Decimal, decimal(12, 2)]`` says of which digits
 ``str``, ``bytes``                utf8, binary
 ``Timestamp``, ``TimestampTZ``    timestamp, timestamp_tz      ``int``: microseconds since 1970, which is fast
 ``datetime``, ``DatetimeTZ``      timestamp, timestamp_tz      aware ``datetime`` in UTC
