@@ -153,7 +153,7 @@ func checkSeed(t *testing.T, seed uint64, plans int) bool {
 
 // TestDrawn runs drawn cases on all guests.
 func TestDrawn(t *testing.T) {
-	const seeds = 27
+	const seeds = 18
 	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
@@ -165,7 +165,11 @@ func TestDrawn(t *testing.T) {
 // TestFound runs the cases that once failed, and those that a drawing would meet too seldom: the files of testdata/cases. A file has lines
 // of comment, which begin with #, then the case in hexadecimal. It is run by several plans.
 func TestFound(t *testing.T) {
-	for _, file := range caseFiles(t) {
+	files, err := filepath.Glob("testdata/cases/*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
 			c := readCase(t, file)
@@ -191,15 +195,6 @@ func TestAnswersThatEndEarly(t *testing.T) {
 			t.Errorf("%s: %v, %d frames of at most %d bytes, %d without that limit", g.Language, err, parts.Frames, plan.FrameBytes, whole.Frames)
 		}
 	}
-}
-
-func caseFiles(t testing.TB) []string {
-	t.Helper()
-	files, err := filepath.Glob("testdata/cases/*")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	return files
 }
 
 func readCase(t testing.TB, file string) program.Case {
@@ -252,12 +247,12 @@ func TestRepeated(t *testing.T) {
 // FuzzCase gives the same bytes to all guests and to the model.
 func FuzzCase(f *testing.F) {
 	allGuests(f) // compiling them takes longer than one input may
-	for seed := range uint64(2 * len(program.Drawings)) {
+	for seed := range uint64(len(program.Drawings)) {
 		c := program.DrawCase(rand.New(rand.NewPCG(seed, 3)), program.Drawings[int(seed)%len(program.Drawings)])
 		f.Add(c.Bytes())
 	}
-	for _, file := range caseFiles(f) {
-		c := readCase(f, file)
+	for _, file := range []string{"equal-writes-renew", "elements-expire-one-by-one", "decimals-in-order", "lists-and-decimals-everywhere"} {
+		c := readCase(f, "testdata/cases/"+file)
 		f.Add(c.Bytes())
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
