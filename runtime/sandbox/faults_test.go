@@ -435,7 +435,7 @@ func TestHostMisuse(t *testing.T) {
 	null := frametest.Block(1, []frame.Column{frametest.Column(abi.UTF8, nil)})
 	long := frametest.Block(1, []frame.Column{frametest.Column(abi.UTF8, strings.Repeat("x", abi.KeyBytesMax))})
 	calls := map[string]func(h vm.Host, c *fakeCall) error{
-		"state 3 of 3":          func(h vm.Host, _ *fakeCall) error { _, err := h.StateGet(3, 0, nil, nil); return err },
+		"state 4 of 4":          func(h vm.Host, _ *fakeCall) error { _, err := h.StateGet(4, 0, nil, nil); return err },
 		"key 2, the frame":      func(h vm.Host, _ *fakeCall) error { _, err := h.StateGet(0, 2, nil, nil); return err },
 		"a map key for":         func(h vm.Host, _ *fakeCall) error { _, err := h.StateGet(0, 0, key, nil); return err },
 		"block: 0 bytes":        func(h vm.Host, _ *fakeCall) error { _, err := h.StateGet(2, 0, nil, nil); return err },
