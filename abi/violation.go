@@ -51,4 +51,5 @@ const (
 	FeatureWatermarks = "an operator-declared watermark"
 	FeatureTTL        = "state TTL"
 	FeatureMerge      = "MERGE"
+	FeatureNested     = "a list of lists"
 )

@@ -212,7 +212,7 @@ func (r *run) checkpoint() error {
 		}
 		r.chain = append(r.chain, segment)
 	}
-	lines, err := stateLines(r.chain)
+	lines, err := stateLines(r.chain, r.now)
 	r.seen.States = append(r.seen.States, lines)
 	return err
 }
@@ -230,6 +230,9 @@ func (r *run) restore(at int) error {
 		return err
 	}
 	r.watermark, r.now, r.pos, r.seen = watermark, now, pos, seen
+	if next := at + 1; next < len(r.steps) && r.steps[next].Kind == program.Tick {
+		r.now = r.steps[next].To // the job was down meanwhile
+	}
 	if err := r.close(); err != nil {
 		return err
 	}

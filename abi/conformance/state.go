@@ -14,8 +14,8 @@ import (
 	"github.com/tidemill/tidemill/runtime/state/statetest"
 )
 
-// stateLines is what a chain of segments holds, as model.State writes it.
-func stateLines(chain []*statetest.Segment) ([]string, error) {
+// stateLines is what a chain of segments holds at a processing time, as model.State writes it.
+func stateLines(chain []*statetest.Segment, now int64) ([]string, error) {
 	spaces := map[string]*space{}
 	for _, segment := range chain {
 		for r := segment.Reader(); ; {
@@ -35,7 +35,7 @@ func stateLines(chain []*statetest.Segment) ([]string, error) {
 	}
 	var lines []string
 	for _, s := range spaces {
-		if err := s.lines(&lines); err != nil {
+		if err := s.lines(now, &lines); err != nil {
 			return nil, fmt.Errorf("reading state %s: %w", s.Name, err)
 		}
 	}
@@ -63,7 +63,7 @@ func (s *space) apply(e *state.Entry) {
 	}
 }
 
-func (s *space) lines(lines *[]string) error {
+func (s *space) lines(now int64, lines *[]string) error {
 	for encoded, entries := range s.entries {
 		columns, err := decodeKey(encoded, keyFields)
 		if err != nil {
@@ -71,8 +71,10 @@ func (s *space) lines(lines *[]string) error {
 		}
 		place := fmt.Sprintf("%s of %v", s.Name, program.Key{K: valueAt(&columns[0], 0), G: columns[1].Int(0)})
 		subs := make([]string, 0, len(entries))
-		for sub := range entries {
-			subs = append(subs, sub)
+		for sub, value := range entries {
+			if until, expires := s.expiry(value); !expires || now < until {
+				subs = append(subs, sub)
+			}
 		}
 		slices.Sort(subs)
 		for n, sub := range subs {
@@ -80,10 +82,22 @@ func (s *space) lines(lines *[]string) error {
 			if err != nil {
 				return err
 			}
+			if until, expires := s.expiry(entries[sub]); expires {
+				line += fmt.Sprint(" until ", until)
+			}
 			*lines = append(*lines, place+line)
 		}
 	}
 	return nil
+}
+
+// expiry is the processing time from which on an entry is absent; false where it does not expire. A row at rest has it in its last 8
+// bytes where its flags, in the first, have the second bit.
+func (s *space) expiry(value []byte) (int64, bool) {
+	if s.Kind == state.SpaceTimersEvent || s.Kind == state.SpaceTimersProcessing || value[0]&2 == 0 {
+		return 0, false
+	}
+	return int64(binary.LittleEndian.Uint64(value[len(value)-8:])), true
 }
 
 // line is entry n of a key.
@@ -121,7 +135,10 @@ func (s *space) mapLine(sub string, value []record.Column) (string, error) {
 		return fmt.Sprintf(", %q: %x", key[0].Bytes(0), value[0].Bytes(0)), nil
 	case "pairs":
 		index = program.Pairs
-		k = program.MapKey{Small: int16(key[0].Int(0)), Flag: key[1].Int(0) != 0, Day: int32(key[2].Int(0)), At: key[3].Int(0), Text: string(key[4].Bytes(0))}
+		k = program.MapKey{
+			Small: int16(key[0].Int(0)), Amount: program.Decimal(key[1].Decimal(0)), Flag: key[2].Int(0) != 0, Day: int32(key[3].Int(0)),
+			At: key[4].Int(0), Text: string(key[5].Bytes(0)),
+		}
 		r := program.NoRecord()
 		r[program.FieldLarge] = valueAt(&value[0], 0)
 		record = r.String()

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tidemill/tidemill/abi"
+	"github.com/tidemill/tidemill/abi/frame/buffer"
 )
 
 // Asked is the frame that an answer is judged against. Columns have all rows of the host's batch, of which the frame's items are
@@ -283,17 +284,17 @@ func (d *Decoder) columnsOf(s *section, size int, counts []byte, rows int, field
 	}
 	from := len(d.columns)
 	for i := range fields {
-		c, err := sp.column(nodes[i*abi.NodeSize:(i+1)*abi.NodeSize], rows)
-		if err == nil && c.Type != fields[i].Type {
-			err = abi.Broken("type %s, declared is %s", c.Type, fields[i].Type)
-		}
+		c, rest, err := sp.column(nodes, rows, fields[i].Type)
 		if err == nil && c.Pass != 0 && !pass {
 			err = abi.Broken("nothing can be passed through here")
 		}
 		if err != nil {
 			return nil, err.In("column %q", fields[i].Name)
 		}
-		d.columns = append(d.columns, c)
+		nodes, d.columns = rest, append(d.columns, c)
+	}
+	if err := noNodes(nodes); err != nil {
+		return nil, err
 	}
 	return d.columns[from:len(d.columns):len(d.columns)], nil
 }
@@ -355,7 +356,7 @@ func (d *Decoder) itemOf(sp *space, o *OutputRows, off uint32) *abi.Violation {
 	if err != nil {
 		return err
 	}
-	o.ItemOf = uint32s(raw)
+	o.ItemOf = buffer.Uint32s(raw)
 	consumed := uint32(d.answer.Consumed)
 	for i, item := range o.ItemOf {
 		if item >= consumed {
@@ -379,7 +380,7 @@ func (d *Decoder) eventTime(sp *space, o *OutputRows, port *abi.BoundOutput, fla
 		return abi.Broken("event times beside the port's event time column %q", port.Fields[port.EventTime].Name)
 	}
 	raw, err := sp.array("event times", off, o.Rows, 8)
-	o.EventTime = int64s(raw)
+	o.EventTime = buffer.Int64s(raw)
 	return err
 }
 
@@ -419,6 +420,9 @@ func (d *Decoder) materialise(o *OutputRows, port *abi.BoundOutput) *abi.Violati
 		var err *abi.Violation
 		if c.Pass == 0 {
 			n = uint64(len(c.Validity) + 4*len(c.Offsets) + len(c.Values))
+			if c.Elements != nil && o.Rows > 0 {
+				n += uint64(c.elementBytes(0, c.Offsets[o.Rows]))
+			}
 			if c.Nulls > 0 && !field.Nullable {
 				err = abi.Broken("%d nulls in a column that is not nullable", c.Nulls)
 			}
@@ -458,11 +462,13 @@ func (d *Decoder) passed(o *OutputRows, c *Column, field *abi.FieldType) (uint64
 	rows, first := o.Rows, d.asked.First
 	var n uint64
 	if source.Nulls > 0 {
-		n = uint64(bitmapBytes(rows))
+		n = uint64(buffer.BitmapBytes(rows))
 	}
 	switch {
 	case source.Type == abi.Bool:
-		return n + uint64(bitmapBytes(rows)), nil
+		return n + uint64(buffer.BitmapBytes(rows)), nil
+	case source.Elements != nil:
+		return n + 4*uint64(rows+1) + passedElements(o, source, first), nil
 	case !source.Type.HasOffsets():
 		return n + uint64(rows*source.Type.Width()), nil
 	case o.Identity:
@@ -474,6 +480,19 @@ func (d *Decoder) passed(o *OutputRows, c *Column, field *abi.FieldType) (uint64
 		n += uint64(offsets[item+1] - offsets[item])
 	}
 	return n, nil
+}
+
+// passedElements is the bytes of the elements of a list that is passed through.
+func passedElements(o *OutputRows, source *Column, first int) uint64 {
+	if o.Identity {
+		return uint64(source.elementBytes(source.Offsets[first], source.Offsets[first+o.Rows]))
+	}
+	var n uint64
+	for _, item := range o.ItemOf {
+		at := first + int(item)
+		n += uint64(source.elementBytes(source.Offsets[at], source.Offsets[at+1]))
+	}
+	return n
 }
 
 // passedRows checks that every row has an item, and a value where one is needed.
@@ -531,7 +550,7 @@ func (d *Decoder) state(s *section) *abi.Violation {
 	if c.Op, err = sp.array("operations", u32(b[20:]), int(n), 1); err != nil {
 		return err
 	}
-	c.Key = uint32s(keys)
+	c.Key = buffer.Uint32s(keys)
 	if err := d.changes(&c, declared.Kind); err != nil {
 		return err
 	}
@@ -596,10 +615,13 @@ func (d *Decoder) cells(c *StateChanges, declared *abi.BoundState) *abi.Violatio
 func rowBytes(columns []Column, op []byte, limit int, what string) *abi.Violation {
 	fixed, total := 0, 0
 	for i := range columns {
-		if columns[i].Type.HasOffsets() {
-			total += len(columns[i].Values)
-		} else {
-			fixed += max(columns[i].Type.Width(), 1)
+		switch c := &columns[i]; {
+		case c.Type.HasOffsets():
+			total += len(c.Values)
+		case c.Elements != nil && len(op) > 0:
+			total += c.elementBytes(0, c.Offsets[len(op)])
+		default:
+			fixed += max(c.Type.Width(), 1)
 		}
 	}
 	if fixed+total <= limit {
@@ -608,8 +630,11 @@ func rowBytes(columns []Column, op []byte, limit int, what string) *abi.Violatio
 	for row := range op {
 		n := fixed
 		for i := range columns {
-			if columns[i].Type.HasOffsets() {
-				n += int(columns[i].Offsets[row+1] - columns[i].Offsets[row])
+			switch c := &columns[i]; {
+			case c.Type.HasOffsets():
+				n += int(c.Offsets[row+1] - c.Offsets[row])
+			case c.Elements != nil:
+				n += c.elementBytes(c.Offsets[row], c.Offsets[row+1])
 			}
 		}
 		if n > limit {
@@ -631,7 +656,7 @@ func (d *Decoder) timerChanges(s *section) *abi.Violation {
 	if uint64(n) > uint64(len(d.frame)) {
 		return abi.Broken("%d changes do not fit the frame", n)
 	}
-	if u32(b[4:]) != 0 || !zero(b[40:]) {
+	if u32(b[4:]) != 0 || !buffer.Zero(b[40:]) {
 		return abi.Broken("a reserved field is not zero")
 	}
 	sp := space{frame: d.frame, low: s.low, end: s.end}
@@ -676,7 +701,7 @@ func (d *Decoder) metrics(s *section) *abi.Violation {
 		if int(id) >= len(d.Binding.Metrics) {
 			return abi.Broken("metric %d of %d", id, len(d.Binding.Metrics))
 		}
-		if !zero(e[2:8]) {
+		if !buffer.Zero(e[2:8]) {
 			return abi.Broken("a reserved field is not zero")
 		}
 		d.answer.Metrics = append(d.answer.Metrics, MetricUpdate{Metric: int(id), Value: binary.LittleEndian.Uint64(e[8:])})

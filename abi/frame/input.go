@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/tidemill/tidemill/abi"
+	"github.com/tidemill/tidemill/abi/frame/buffer"
 )
 
 // Input is a frame from the host to a guest. The host fills it, reserves Size bytes in the guest and calls Put; DecodeInput is
@@ -64,7 +65,7 @@ type TimersIn struct {
 // N is the number of timers.
 func (t *TimersIn) N() int { return len(t.Key) }
 
-func sectionsSize(n int) int { return align(abi.HeaderSize + n*abi.SectionEntrySize) }
+func sectionsSize(n int) int { return buffer.Align(abi.HeaderSize + n*abi.SectionEntrySize) }
 
 func (in *Input) sections() int {
 	n := 1 + len(in.States)
@@ -99,12 +100,12 @@ func (in *Input) Size() int {
 }
 
 func (r *Rows) size() int {
-	n := align(abi.BatchSize + abi.NodeSize*len(r.Columns))
+	n := buffer.Align(abi.BatchSize + abi.NodeSize*nodesOf(r.Columns))
 	if r.EventTime != nil {
-		n += align(8 * r.Rows)
+		n += buffer.Align(8 * r.Rows)
 	}
 	if r.Kinds != nil {
-		n += align(r.Rows)
+		n += buffer.Align(r.Rows)
 	}
 	for i := range r.Columns {
 		n += r.Columns[i].bufferBytes(r.From, r.From+r.Rows)
@@ -113,7 +114,7 @@ func (r *Rows) size() int {
 }
 
 func (k *Keys) size() int {
-	n := align(abi.KeysSize+abi.NodeSize*len(k.Columns)) + align(4*len(k.KeyOf))
+	n := buffer.Align(abi.KeysSize+abi.NodeSize*nodesOf(k.Columns)) + buffer.Align(4*len(k.KeyOf))
 	for i := range k.Columns {
 		n += k.Columns[i].bufferBytes(0, k.N)
 	}
@@ -121,7 +122,7 @@ func (k *Keys) size() int {
 }
 
 func (s *StateIn) size() int {
-	n := align(abi.StateSize+abi.NodeSize*len(s.Columns)) + align(len(s.Status)) + align(4*len(s.Start))
+	n := buffer.Align(abi.StateSize+abi.NodeSize*nodesOf(s.Columns)) + buffer.Align(len(s.Status)) + buffer.Align(4*len(s.Start))
 	for i := range s.Columns {
 		n += s.Columns[i].bufferBytes(0, s.Entries)
 	}
@@ -130,7 +131,7 @@ func (s *StateIn) size() int {
 
 func (t *TimersIn) size() int {
 	n := t.N()
-	return abi.TimersSize + align(4*n) + align(2*n) + align(n) + align(8*n) + align(4*(n+1)) + align(len(t.Tags))
+	return abi.TimersSize + buffer.Align(4*n) + buffer.Align(2*n) + buffer.Align(n) + buffer.Align(8*n) + buffer.Align(4*(n+1)) + buffer.Align(len(t.Tags))
 }
 
 // inputWriter writes sections one after another.
@@ -185,11 +186,11 @@ func (w *inputWriter) end(id abi.SectionID, index uint16, end int) {
 }
 
 // start returns the zeroed head of a section with room for its nodes, and where its arrays begin.
-func (w *inputWriter) start(size, columns int) (head []byte, body int) {
-	body = w.at + align(size+abi.NodeSize*columns)
+func (w *inputWriter) start(size, nodes int) (head []byte, body int) {
+	body = w.at + buffer.Align(size+abi.NodeSize*nodes)
 	head = w.frame[w.at:body:body]
 	clear(head[:size])
-	clear(head[size+abi.NodeSize*columns:])
+	clear(head[size+abi.NodeSize*nodes:])
 	return head, body
 }
 
@@ -199,7 +200,7 @@ func (w *inputWriter) array(head []byte, field, at int, data []byte) int {
 		return at
 	}
 	binary.LittleEndian.PutUint32(head[field:], uint32(at))
-	end := at + align(len(data))
+	end := at + buffer.Align(len(data))
 	n := copy(w.frame[at:end], data)
 	clear(w.frame[at+n : end])
 	return end
@@ -222,35 +223,38 @@ func putCounts(head []byte, a, b, c, d int) {
 }
 
 func (w *inputWriter) rows(r *Rows) {
-	head, at := w.start(abi.BatchSize, len(r.Columns))
+	nodes := nodesOf(r.Columns)
+	head, at := w.start(abi.BatchSize, nodes)
 	to := r.From + r.Rows
 	flags := 0
 	if r.EventTime != nil {
 		flags |= abi.BatchEventTime
-		at = w.array(head, 20, at, int64Bytes(r.EventTime[r.From:to]))
+		at = w.array(head, 20, at, buffer.Int64Bytes(r.EventTime[r.From:to]))
 	}
 	if r.Kinds != nil {
 		flags |= abi.BatchKinds
 		at = w.array(head, 24, at, r.Kinds[r.From:to])
 	}
-	putCounts(head, r.Rows, len(r.Columns), len(r.Columns), flags)
+	putCounts(head, r.Rows, len(r.Columns), nodes, flags)
 	at = putColumns(w.frame, w.at+abi.BatchSize, at, r.Columns, r.From, to)
 	w.end(abi.SectionBatch, 0, at)
 }
 
 func (w *inputWriter) keys(k *Keys) {
-	head, at := w.start(abi.KeysSize, len(k.Columns))
-	putCounts(head, len(k.KeyOf), k.N, len(k.Columns), len(k.Columns))
-	at = w.array(head, 16, at, uint32Bytes(k.KeyOf))
+	nodes := nodesOf(k.Columns)
+	head, at := w.start(abi.KeysSize, nodes)
+	putCounts(head, len(k.KeyOf), k.N, len(k.Columns), nodes)
+	at = w.array(head, 16, at, buffer.Uint32Bytes(k.KeyOf))
 	at = putColumns(w.frame, w.at+abi.KeysSize, at, k.Columns, 0, k.N)
 	w.end(abi.SectionKeys, 0, at)
 }
 
 func (w *inputWriter) state(s *StateIn) {
-	head, at := w.start(abi.StateSize, len(s.Columns))
-	putCounts(head, len(s.Status), int(s.Kind), len(s.Columns), len(s.Columns))
+	nodes := nodesOf(s.Columns)
+	head, at := w.start(abi.StateSize, nodes)
+	putCounts(head, len(s.Status), int(s.Kind), len(s.Columns), nodes)
 	at = w.array(head, 16, at, s.Status)
-	at = w.array(head, 20, at, uint32Bytes(s.Start))
+	at = w.array(head, 20, at, buffer.Uint32Bytes(s.Start))
 	binary.LittleEndian.PutUint32(head[24:], uint32(s.Entries))
 	at = putColumns(w.frame, w.at+abi.StateSize, at, s.Columns, 0, s.Entries)
 	w.end(abi.SectionState, s.State, at)
@@ -259,11 +263,11 @@ func (w *inputWriter) state(s *StateIn) {
 func (w *inputWriter) timers(t *TimersIn) {
 	head, at := w.start(abi.TimersSize, 0)
 	binary.LittleEndian.PutUint32(head, uint32(t.N()))
-	at = w.array(head, 8, at, uint32Bytes(t.Key))
-	at = w.array(head, 12, at, uint16Bytes(t.Name))
+	at = w.array(head, 8, at, buffer.Uint32Bytes(t.Key))
+	at = w.array(head, 12, at, buffer.Uint16Bytes(t.Name))
 	at = w.array(head, 16, at, t.Domain)
-	at = w.array(head, 24, at, int64Bytes(t.Time))
-	at = w.array(head, 28, at, int32Bytes(t.TagOffsets))
+	at = w.array(head, 24, at, buffer.Int64Bytes(t.Time))
+	at = w.array(head, 28, at, buffer.Int32Bytes(t.TagOffsets))
 	binary.LittleEndian.PutUint32(head[36:], uint32(len(t.Tags)))
 	at = w.array(head, 32, at, t.Tags)
 	w.end(abi.SectionTimers, 0, at)

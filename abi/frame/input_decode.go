@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/tidemill/tidemill/abi"
+	"github.com/tidemill/tidemill/abi/frame/buffer"
 )
 
 // DecodeInput reads an input frame, as a guest does, and checks all of it. The result's slices are views of frame, which must be
@@ -139,7 +140,7 @@ func (d *inputDecoder) readContext(s *section) *abi.Violation {
 		Seed:           binary.LittleEndian.Uint64(b[16:]),
 		Port:           binary.LittleEndian.Uint16(b[24:]),
 	}
-	if !zero(b[26:]) {
+	if !buffer.Zero(b[26:]) {
 		return abi.Broken("the reserved field is not zero")
 	}
 	return nil
@@ -152,17 +153,17 @@ func (d *inputDecoder) columns(s *section, size int, head []byte, rows int) ([]C
 	}
 	sp := space{frame: d.frame, low: s.low, end: s.end}
 	var columns []Column
-	for i := 0; i*abi.NodeSize < len(nodes); i++ {
-		c, err := sp.column(nodes[i*abi.NodeSize:(i+1)*abi.NodeSize], rows)
+	for i := range int(u32(head)) {
+		c, rest, err := sp.column(nodes, rows, 0)
 		if err == nil && c.Pass != 0 {
 			err = abi.Broken("an input frame passes nothing through")
 		}
 		if err != nil {
 			return nil, err.In("column %d", i)
 		}
-		columns = append(columns, c)
+		nodes, columns = rest, append(columns, c)
 	}
-	return columns, nil
+	return columns, noNodes(nodes)
 }
 
 func (d *inputDecoder) readRows(s *section) *abi.Violation {
@@ -185,7 +186,7 @@ func (d *inputDecoder) readRows(s *section) *abi.Violation {
 		if err != nil {
 			return err
 		}
-		r.EventTime = int64s(raw)
+		r.EventTime = buffer.Int64s(raw)
 	} else if u32(b[20:]) != 0 {
 		return abi.Broken("event times without their flag")
 	}
@@ -224,7 +225,7 @@ func (d *inputDecoder) readKeys(s *section) *abi.Violation {
 	if items > abi.RowsMax || keys > items {
 		return abi.Broken("%d keys of %d items, at most %d", keys, items, abi.RowsMax)
 	}
-	if !zero(b[20:]) {
+	if !buffer.Zero(b[20:]) {
 		return abi.Broken("a reserved field is not zero")
 	}
 	sp := space{frame: d.frame, low: s.low, end: s.end}
@@ -232,7 +233,7 @@ func (d *inputDecoder) readKeys(s *section) *abi.Violation {
 	if err != nil {
 		return err
 	}
-	k := &Keys{N: int(keys), KeyOf: uint32s(raw)}
+	k := &Keys{N: int(keys), KeyOf: buffer.Uint32s(raw)}
 	d.in.Keys = k
 	next := uint32(0)
 	for i, key := range k.KeyOf {
@@ -293,7 +294,7 @@ func (st *StateIn) readStart(sp *space, off uint32, keys int) *abi.Violation {
 	if err != nil {
 		return err
 	}
-	st.Start = uint32s(raw)
+	st.Start = buffer.Uint32s(raw)
 	last := uint32(0)
 	for k, at := range st.Start {
 		if at < last || (k == 0 && at != 0) {
@@ -319,7 +320,7 @@ func (d *inputDecoder) readTimers(s *section) *abi.Violation {
 	if n == 0 || n > abi.RowsMax {
 		return abi.Broken("%d timers, 1 to %d are allowed", n, abi.RowsMax)
 	}
-	if u32(b[4:]) != 0 || u32(b[20:]) != 0 || !zero(b[40:]) {
+	if u32(b[4:]) != 0 || u32(b[20:]) != 0 || !buffer.Zero(b[40:]) {
 		return abi.Broken("a reserved field is not zero")
 	}
 	sp := space{frame: d.frame, low: s.low, end: s.end}
@@ -361,7 +362,7 @@ func readTimerFields(sp *space, b []byte, n int) (TimerChanges, *abi.Violation) 
 	if t.Tags, err = sp.array("tags", u32(b[32:]), int(u32(b[36:])), 1); err != nil {
 		return t, err
 	}
-	t.Key, t.Name, t.Time, t.TagOffsets = uint32s(key), uint16s(name), int64s(times), int32s(offsets)
+	t.Key, t.Name, t.Time, t.TagOffsets = buffer.Uint32s(key), buffer.Uint16s(name), buffer.Int64s(times), buffer.Int32s(offsets)
 	last := int32(0)
 	for i, o := range t.TagOffsets {
 		switch {

@@ -1,6 +1,7 @@
 package frame_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"strings"
 	"testing"
@@ -104,6 +105,57 @@ func TestAbsolute(t *testing.T) {
 	}
 }
 
+// TestDigitsUnderNulls: what stands under a null does not count, and the same value not under one does.
+func TestDigitsUnderNulls(t *testing.T) {
+	fields := []abi.FieldType{{Name: "d", Type: abi.DecimalOf(2, 0), Nullable: true}}
+	c := frametest.Column(fields[0].Type, "99", nil)
+	copy(c.Values[16:], frametest.Column(abi.DecimalOf(3, 0), "100").Values)
+	if _, _, err := frame.DecodeBlock(frametest.Block(2, []frame.Column{c}), fields, 2, nil); err != nil {
+		t.Error(err)
+	}
+	c.Nulls, c.Validity = 1, []byte{0b10}
+	_, _, err := frame.DecodeBlock(frametest.Block(2, []frame.Column{c}), fields, 2, nil)
+	checkViolation(t, err, "row 1 has more than 2 digits")
+}
+
+// TestAbsoluteLists has the buffers of lists and decimals anywhere in the guest's memory. A decimal needs 8 bytes of alignment only.
+func TestAbsoluteLists(t *testing.T) {
+	for _, c := range []struct {
+		shift uint32 // of the decimals
+		want  string
+	}{{0, ""}, {8, ""}, {4, "not a multiple of 8"}} {
+		e := &frametest.Edit{B: readHex(t, "answer-lists")}
+		e.Put32(28, abi.FlagAbsolute)
+		for _, at := range []int{e.Section(batch, 2) + 32, e.Section(batch, 2) + 72, e.Section(batch, 2) + 112, e.Section(states, 3) + 32,
+			e.Section(states, 3) + 72, e.Section(states, 3) + 112} {
+			for f := 16; f < 40; f += 8 {
+				if u32(e.B, at+f+4) > 0 {
+					e.Put32(at+f, u32(e.B, at+f)+64) // the frame is placed at 64
+				}
+			}
+		}
+		memory := append(place(e.B, 64), make([]byte, 64)...)
+		values := e.Section(batch, 2) + 112 + 32
+		to := uint32(64+len(e.B)+15)&^15 + c.shift
+		copy(memory[to:], memory[u32(e.B, values):][:32])
+		binary.LittleEndian.PutUint32(memory[64+values:], to)
+		a, err := goldenDecoder().Decode(memory, 64, uint32(len(e.B)), goldenAsked())
+		if c.want != "" {
+			checkViolation(t, err, c.want)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		columns := append(a.Batches[0].Columns[:2:2], a.States[0].Columns...)
+		for i, want := range [][]any{{[]any{"a", "é"}, nil}, {"-1230", "99999"}, {"1"}, {[]any{7, -8}}} {
+			if got := frametest.Values(&columns[i]); !same(got, want) {
+				t.Errorf("column %d: %v, want %v", i, got, want)
+			}
+		}
+	}
+}
+
 // TestTolerated is what readers must put up with, so that the contract can grow.
 func TestTolerated(t *testing.T) {
 	for name, damage := range map[string]func(e *frametest.Edit){
@@ -183,6 +235,8 @@ func TestInvalidInputs(t *testing.T) {
 			}
 		}, "passes nothing through"},
 		{"reserved type", "input-batch-keyed", node(batch, 0, 0, 0, uint32(abi.Time64)), "time64 is specified"},
+		{"digits of no decimal", "input-batch-lists", func(e *frametest.Edit) { e.B[e.At(batch, 0, 32+40+32)+2*16+15] = 0x4c }, "row 2 has more than 38 digits"},
+		{"a list without elements", "input-batch-lists", node(batch, 0, 2, 12, 0), "0 children, a list has 1"},
 		{"keys of other items", "input-batch-keyed", set(keys, 0, 0, 2), "2 items, the frame has 3"},
 		{"more keys than items", "input-batch-keyed", set(keys, 0, 4, 4), "4 keys of 3 items"},
 		{"keys without items", "input-batch-keyed", set(keys, 0, 4, 3), "3 keys of which 2 have items"},

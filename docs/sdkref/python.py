@@ -12,7 +12,7 @@ from pathlib import Path
 # What the page has, in its order.
 SECTIONS = {
     "Operators": ["Operator", "param", "map", "filter", "flat_map", "Error", "ParamError"],
-    "Rows": ["row", "column", "from_input", "from_key", "InputRow", "KeyRow", "ColumnType"],
+    "Rows": ["row", "column", "from_input", "from_key", "InputRow", "KeyRow", "ColumnType", "decimal"],
     "Ports and key": ["In", "Out", "port", "Key"],
     "State": ["Value", "List", "Map", "state"],
     "Timers": ["Timer", "timer", "Fired"],

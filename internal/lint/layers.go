@@ -11,7 +11,7 @@ var layers = []struct {
 	name     string
 	packages []string
 }{
-	{"leaves", []string{"abi", "abi/abigen", "abi/frame", "runtime/record", "internal/...", "runtime/sandbox/vm", "runtime/sandbox/wasm", "runtime/sandbox/meter",
+	{"leaves", []string{"abi", "abi/abigen", "abi/frame", "abi/frame/buffer", "runtime/record", "internal/...", "runtime/sandbox/vm", "runtime/sandbox/wasm", "runtime/sandbox/meter",
 		"abi/conformance/program", "abi/conformance/model"}},
 	{"contracts", []string{"connectors", "connectors/spec", "connectors/format", "runtime/operator", "runtime/state", "runtime/telemetry"}},
 	{"parts", []string{"connectors/...", "connectors/format/...", "runtime/sandbox", "runtime/sandbox/...", "runtime/state/...", "runtime/source",
@@ -46,6 +46,8 @@ var ladder = []struct{ from, to, why string }{
 	{"internal/...", "internal/...", "leaves of leaves"},
 	{"abi/abigen", "abi", "the generator reads the definition"},
 	{"abi/frame", "abi", "the codec reads and writes what the definition says"},
+	{"abi/frame", "abi/frame/buffer", "a frame is made of buffers"},
+	{"abi/frame/buffer", "abi", "buffers are aligned as the definition says"},
 	{"abi/conformance/model", "abi/conformance/program", "the model runs programs; it is a leaf so that it shares no code with what it judges"},
 	{"runtime/sandbox/vm", "internal/errcode", "the errors of a module are part of the contract"},
 	{"runtime/sandbox/meter", "runtime/sandbox/wasm", "the meter rewrites what the decoder reads"},

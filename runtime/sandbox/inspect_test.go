@@ -34,7 +34,7 @@ func TestInspect(t *testing.T) {
 	if want := map[string]any{"minutes": int64(30), "name": "x", "ratio": 2.0}; !reflect.DeepEqual(got.Params, want) {
 		t.Errorf("parameters %v, want %v", got.Params, want)
 	}
-	if got.Entry.Name != "op" || len(got.Binding.States) != 3 || got.Descriptor.FaultCell != faultCellAt {
+	if got.Entry.Name != "op" || len(got.Binding.States) != 4 || got.Descriptor.FaultCell != faultCellAt {
 		t.Errorf("got %+v", got)
 	}
 	sent := p.request

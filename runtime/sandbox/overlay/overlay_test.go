@@ -27,7 +27,8 @@ type stateRig struct {
 }
 
 var overlayStates = []abi.BoundState{
-	{Name: "value", Kind: abi.StateValue, Fields: []abi.FieldType{{Name: "a", Type: abi.UTF8, Nullable: true}, {Name: "b", Type: abi.I32}}},
+	{Name: "value", Kind: abi.StateValue, Fields: []abi.FieldType{{Name: "a", Type: abi.UTF8, Nullable: true}, {Name: "b", Type: abi.I32},
+		{Name: "d", Type: abi.DecimalOf(5, 2)}, {Name: "l", Type: abi.ListOf(abi.UTF8), Nullable: true}}},
 	{Name: "list", Kind: abi.StateList, Fields: []abi.FieldType{{Name: "a", Type: abi.F64, Nullable: true}}},
 	{Name: "map", Kind: abi.StateMap, Keys: 2, Fields: []abi.FieldType{
 		{Name: "k", Type: abi.UTF8, Nullable: true}, {Name: "n", Type: abi.I16}, {Name: "v", Type: abi.Bool, Nullable: true},
@@ -69,6 +70,10 @@ func overlayValue(rng *rand.Rand, f abi.FieldType) any {
 		return nil
 	}
 	switch f.Type {
+	case abi.DecimalOf(5, 2):
+		return []string{"0", "-1230", "99999"}[rng.IntN(3)]
+	case abi.ListOf(abi.UTF8):
+		return []any{"x", "", "yz"}[:rng.IntN(4)]
 	case abi.UTF8:
 		return []string{"", "a", "b\x00", "b", "\u00ff"}[rng.IntN(5)]
 	case abi.F64:
