@@ -49,6 +49,5 @@ const (
 	FeatureRowKinds   = "reading row kinds"
 	FeatureBroadcast  = "broadcast state"
 	FeatureWatermarks = "an operator-declared watermark"
-	FeatureTTL        = "state TTL"
 	FeatureMerge      = "MERGE"
 )
