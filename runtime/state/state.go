@@ -4,6 +4,10 @@
 // All access is by whole batches: distinct keys in, cells out, changes back, so that cache misses overlap and nothing allocates
 // per record. What a frame changes is applied after the frame has succeeded, never before (I1).
 //
+// A state may have a time to live (Decl.TTL): each value, list element and map entry is absent from a processing time on, which its
+// row at rest carries. Time is what the owner says it is (SetNow) and does not change within a frame, so that nothing depends on
+// when a back-end gets around to taking out what has expired.
+//
 // Durable things are known by name: a Space carries the name and the schema of a state, and every entry of a changelog segment
 // belongs to one. Keys are the encoded keys of package record, map keys are encoded alike.
 //

@@ -239,37 +239,46 @@ func runExpiryChanged(t *testing.T, open Opener) {
 	}
 }
 
+// writeMany writes 1 to each expiring state of n keys from the first on.
+func (e *expiring) writeMany(first, n int64) {
+	e.t.Helper()
+	const batch = 1000
+	for at := first; at < first+n; at += batch {
+		keys := make([]int64, batch)
+		for i := range keys {
+			keys[i] = at + int64(i)
+		}
+		for s := range lasting {
+			e.write(s, 1, keys...)
+		}
+	}
+}
+
+// moreThanSwept is a number of keys of which one Freeze does not sweep all cells.
+const moreThanSwept = 40_000
+
 // runExpiryFrees fills a back-end with cells that nobody reads again, and sees them go: by checkpoints alone, and by the writing of
 // others; a base that is taken at once has none of them, and a limit that they pass does not count.
 func runExpiryFrees(t *testing.T, open Opener) {
-	const n, batch = 6000, 1000
-	fill := func(e *expiring, from int64) {
-		for first := from; first < from+n; first += batch {
-			keys := make([]int64, batch)
-			for i := range keys {
-				keys[i] = first + int64(i)
-			}
-			for s := range lasting {
-				e.write(s, 1, keys...)
-			}
-		}
-	}
+	const n = 6000
 	gone := func(e *expiring) int64 { return e.b.Stats().Expired }
 	t.Run("by checkpoints", func(t *testing.T) {
+		const n = moreThanSwept
 		e := newExpiring(t, open, state.Options{}, expiryTTL)
-		fill(e, 0)
+		e.writeMany(0, n)
 		checkpointOf(t, e.b, false)
+		e.writeMany(0, n) // the lists have two elements now
 		e.b.SetNow(expiryStart + expiryTTL)
 		if s := checkpointOf(t, e.b, true); s.Len() != 0 {
 			t.Fatalf("a base of nothing but what has expired has %d entries", s.Len())
 		}
-		for i := 0; gone(e) < 3*n; i++ {
+		for i := 0; gone(e) < 4*n; i++ {
 			if checkpointOf(t, e.b, false); i == 100 {
-				t.Fatalf("%d of %d cells are gone after %d checkpoints", gone(e), 3*n, i)
+				t.Fatalf("%d of %d cells are gone after %d checkpoints", gone(e), 4*n, i)
 			}
 		}
-		if after := e.b.Stats(); gone(e) != 3*n || after.Cells > 0 {
-			t.Fatalf("of %d cells %d are gone: %+v", 3*n, gone(e), after)
+		if after := e.b.Stats(); gone(e) != 4*n || after.Cells > 0 {
+			t.Fatalf("of %d cells %d are gone: %+v", 4*n, gone(e), after)
 		}
 	})
 	t.Run("by writing", func(t *testing.T) {
@@ -277,7 +286,7 @@ func runExpiryFrees(t *testing.T, open Opener) {
 		most := int64(0)
 		for round := range int64(6) {
 			e.b.SetNow(expiryStart + round*expiryTTL)
-			fill(e, round*n)
+			e.writeMany(round*n, n)
 			checkpointOf(t, e.b, false)
 			most = max(most, e.b.Stats().Cells)
 		}
@@ -293,43 +302,57 @@ func runExpiryFrees(t *testing.T, open Opener) {
 		}
 	})
 	t.Run("before the limit", func(t *testing.T) {
-		e := newExpiring(t, open, state.Options{}, expiryTTL)
+		e := newExpiring(t, open, state.Options{StateBytesMax: 3 << 19}, expiryTTL)
 		if e.b.Stats().Cells < 0 {
 			t.Skip("over a store, what counts is the room that it takes")
 		}
-		e = newExpiring(t, open, state.Options{StateBytesMax: 3 << 19}, expiryTTL)
 		for round := range int64(6) {
 			e.b.SetNow(expiryStart + round*expiryTTL)
-			fill(e, round*n) // some 800 kB
+			e.writeMany(round*n, n) // some 800 kB
 		}
 	})
 }
 
-// runExpiryChain restores chains of segments in which a row that has expired lies over one that would not have.
+// runExpiryChain restores chains of segments in which a row that has expired lies over one that would not have: swept before it was
+// in a segment, or while it is being written, or, where there are many, written as it is.
 func runExpiryChain(t *testing.T, open Opener) {
-	for _, swept := range []bool{false, true} { // before the last checkpoint
-		t.Run(fmt.Sprint("swept=", swept), func(t *testing.T) {
-			e := newExpiring(t, open, state.Options{}, 0)
-			for s := range lasting {
-				e.write(s, 1, 1)
-			}
-			chain := []*Segment{checkpointOf(t, e.b, true)}
-			e = newExpiring(t, open, state.Options{}, expiryTTL, chain...)
-			for s := range lasting {
-				e.write(s, 1, 1)
-			}
-			if swept {
+	const n = moreThanSwept
+	first := newExpiring(t, open, state.Options{}, 0)
+	first.writeMany(0, n)
+	base := checkpointOf(t, first.b, true)
+	for _, live := range []bool{true, false} { // when the second checkpoint is taken
+		t.Run(fmt.Sprint("live=", live), func(t *testing.T) {
+			e := newExpiring(t, open, state.Options{}, expiryTTL, base)
+			e.writeMany(0, n)
+			if !live {
 				e.b.SetNow(expiryStart + expiryTTL)
-				for range 3 { // the dirty ones before they are in a segment
-					chain = append(chain, checkpointOf(t, e.b, false))
+			}
+			frozen, err := e.b.Freeze(false)
+			must(t, err)
+			e.b.SetNow(expiryStart + expiryTTL)
+			e.writeMany(n, 10_000) // which sweeps
+			gone := func(what string) {
+				t.Helper()
+				for _, key := range []int64{0, 777, n / 2, n - 1} {
+					e.expect(what, expiringValue, key, "[]")
+					e.expect(what, expiringMap, key, "[]")
+					e.expect(what, expiringList, key, "[1]") // the element without an expiry
 				}
 			}
-			chain = append(chain, checkpointOf(t, e.b, false))
-			e = newExpiring(t, open, state.Options{}, 0, chain...)
-			e.b.SetNow(expiryStart + expiryTTL)
-			e.expect("restored", expiringValue, 1, "[]")
-			e.expect("restored", expiringMap, 1, "[]")
-			e.expect("restored", expiringList, 1, "[1]") // the element without an expiry
+			gone("frozen")
+			delta := &Segment{}
+			must(t, frozen.Write(delta))
+			must(t, frozen.Close())
+			gone("written")
+			again := newExpiring(t, open, state.Options{}, 0, base, delta)
+			again.b.SetNow(expiryStart + expiryTTL)
+			left := map[string]int{}
+			for _, entry := range checkpointOf(t, again.b, true).entries {
+				left[entry.Space.Name]++
+			}
+			if left["value"] != 0 || left["map"] != 0 || left["list"] != n {
+				t.Fatalf("restored, a base has %v", left)
+			}
 		})
 	}
 }
