@@ -21,7 +21,7 @@ type Binding struct {
 	OnEnd       bool
 }
 
-// FieldType is a column by name and type.
+// FieldType is a column by name and type, which carries the digits and scale of a decimal and the element of a list.
 type FieldType struct {
 	Name     string
 	Type     Type
@@ -231,16 +231,27 @@ func fieldTypes(fields []Field) ([]FieldType, *Violation) {
 			return nil, Broken("column %q appears twice", f.Name)
 		}
 		seen[f.Name] = true
-		t, ok := ParseType(f.Type)
-		if !ok {
-			return nil, Broken("unknown type %q", clip(f.Type)).In("column %q", f.Name)
-		}
-		if !t.Supported() {
-			return nil, ReservedType(t).In("column %q", f.Name)
+		t, err := ParseType(f.Type)
+		if err != nil {
+			return nil, err.In("column %q", f.Name)
 		}
 		out[i] = FieldType{Name: f.Name, Type: t, Nullable: f.Nullable}
 	}
 	return out, nil
+}
+
+// keyTypes is fieldTypes for the fields of a key.
+func keyTypes(fields []Field) ([]FieldType, *Violation) {
+	types, err := fieldTypes(fields)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range types {
+		if f.Type.Kind() == List {
+			return nil, Broken("a list cannot be part of a key").In("column %q", f.Name)
+		}
+	}
+	return types, nil
 }
 
 func hasControl(s string) bool {
@@ -269,7 +280,7 @@ func Bind(request *OpenRequest, d *Descriptor) (*Binding, error) {
 }
 
 func (b *Binding) bindKey(request *OpenRequest, _ *Descriptor) *Violation {
-	key, err := fieldTypes(request.Key)
+	key, err := keyTypes(request.Key)
 	if err != nil {
 		return err.In("key")
 	}
@@ -461,7 +472,7 @@ func bindState(s *BindState) (BoundState, *Violation) {
 	case len(s.Value) == 0:
 		return bound, Broken("no value columns")
 	}
-	key, err := fieldTypes(s.Key)
+	key, err := keyTypes(s.Key)
 	if err != nil {
 		return bound, err.In("key")
 	}

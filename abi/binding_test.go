@@ -93,9 +93,8 @@ func TestReserved(t *testing.T) {
 		FeatureRowKinds:   func(_ *OpenRequest, d *Descriptor) { d.Inputs[0].RowKinds = true },
 		FeatureBroadcast:  func(_ *OpenRequest, d *Descriptor) { d.States[0].Scope = ScopeOperator },
 		FeatureWatermarks: func(_ *OpenRequest, d *Descriptor) { d.Watermark = true },
-		"decimal128":      func(_ *OpenRequest, d *Descriptor) { d.Outputs[0].Schema[1].Type = "decimal128" },
 		"time64":          func(_ *OpenRequest, d *Descriptor) { d.States[0].Value[0].Type = "time64" },
-		"list":            func(_ *OpenRequest, d *Descriptor) { d.States[2].Key[0].Type = "list" },
+		FeatureNested:     func(_ *OpenRequest, d *Descriptor) { d.States[2].Key[0].Type = "list<list<i8>>" },
 		"struct":          func(_ *OpenRequest, d *Descriptor) { d.Outputs[1].Schema[0].Type = "struct" },
 		"map":             func(_ *OpenRequest, d *Descriptor) { d.Outputs[1].Schema[0].Type = "map" },
 		"fixed_binary":    func(_ *OpenRequest, d *Descriptor) { d.Outputs[1].Schema[0].Type = "fixed_binary" },
@@ -114,6 +113,34 @@ func TestReserved(t *testing.T) {
 			_, err := ParseDescription([]byte(fmt.Sprintf(`{"abi":1,"entries":[{"name":"f","kind":%q,"inputs":[{"name":"in"}]}]}`, kind)))
 			check(t, err, FeatureFunctions+" ("+kind+") is specified but not supported")
 		})
+	}
+}
+
+func TestParseType(t *testing.T) {
+	for name, want := range map[string]Type{
+		"i64": I64, "decimal128(1,0)": DecimalOf(1, 0), "decimal128(38,38)": DecimalOf(38, 38), "list<utf8>": ListOf(UTF8),
+		"list<decimal128(12,2)>": ListOf(DecimalOf(12, 2)),
+	} {
+		got, err := ParseType(name)
+		if err != nil || got != want || got.String() != name {
+			t.Errorf("%s is read as %v, %v", name, got, err)
+		}
+	}
+	if d := DecimalOf(38, 37); d.Kind() != Decimal128 || d.Digits() != 38 || d.Scale() != 37 || d.Width() != 16 || ListOf(d).Element() != d || ListOf(d).Kind() != List {
+		t.Errorf("%#x, a list of it %#x", uint32(d), uint32(ListOf(d)))
+	}
+	for name, want := range map[string]string{
+		"decimal128": "without its digits", "list": "without its element", "decimal128(0,0)": "1 to 38 digits", "decimal128(3,4)": "1 to 38 digits",
+		"decimal128(5)": "1 to 38", "decimal128(05,2)": "1 to 38", "decimal128(5, 2)": "1 to 38", "decimal128(5,2,1)": "1 to 38", "decimal128(261,2)": "1 to 38",
+		"decimal128(5,2": "unknown type", "decimal128(5,2)x": "unknown type", "list<>": "unknown type", "list<i8": "unknown type", "list<i8>>": "unknown type",
+		"list<list<i8>>": FeatureNested, "list<list>": FeatureNested, "list<decimal128>": "without its digits", "list<time64>": "time64 is specified", "": "unknown type",
+	} {
+		_, err := ParseType(name)
+		if err == nil {
+			t.Errorf("%q is accepted", name)
+			continue
+		}
+		check(t, err.In("x"), want)
 	}
 }
 
@@ -138,7 +165,10 @@ var invalidDescriptors = map[string]func(*OpenRequest, *Descriptor){
 	`outputs[1]: column "b" appears twice`: func(_ *OpenRequest, d *Descriptor) {
 		d.Outputs[1].Schema = append(d.Outputs[1].Schema, d.Outputs[1].Schema[0])
 	},
-	`unknown type "int"`:                                             func(_ *OpenRequest, d *Descriptor) { d.Outputs[1].Schema[0].Type = "int" },
+	`unknown type "int"`: func(_ *OpenRequest, d *Descriptor) { d.Outputs[1].Schema[0].Type = "int" },
+	`column "b": type "decimal128(39,0)" is not decimal128(P,S)`:     func(_ *OpenRequest, d *Descriptor) { d.Outputs[1].Schema[0].Type = "decimal128(39,0)" },
+	`states[2] key column "d": a list cannot be part of a key`:       func(_ *OpenRequest, d *Descriptor) { d.States[2].Key[0].Type = "list<i8>" },
+	`key column "k": a list cannot be part of a key`:                 func(r *OpenRequest, _ *Descriptor) { r.Key[0].Type = "list<i8>" },
 	`column name "\x1b[2J"`:                                          func(_ *OpenRequest, d *Descriptor) { d.Outputs[1].Schema[0].Name = "\x1b[2J" },
 	`column name ""`:                                                 func(_ *OpenRequest, d *Descriptor) { d.Outputs[1].Schema[0].Name = "" },
 	"1025 columns, at most 1024":                                     func(_ *OpenRequest, d *Descriptor) { d.Outputs[1].Schema = make([]Field, 1025) },
@@ -332,8 +362,8 @@ func FuzzParseDescription(f *testing.F) {
 			for _, in := range e.Inputs {
 				names := map[string]bool{}
 				for _, c := range in.Columns {
-					known, ok := ParseType(c.Type)
-					if !ok || !known.Supported() || c.Name == "" || names[c.Name] || hasControl(c.Name) {
+					known, err := ParseType(c.Type)
+					if err != nil || known.String() != c.Type || c.Name == "" || names[c.Name] || hasControl(c.Name) {
 						t.Fatalf("accepted column %+v of %+v", c, in)
 					}
 					names[c.Name] = true
@@ -414,7 +444,7 @@ func soundBinding(t *testing.T, b *Binding) {
 
 func soundFields(t *testing.T, fields []FieldType) {
 	for _, f := range fields {
-		if !f.Type.Supported() || hasControl(f.Name) {
+		if again, err := ParseType(f.Type.String()); err != nil || again != f.Type || hasControl(f.Name) {
 			t.Fatalf("field %+v", f)
 		}
 	}

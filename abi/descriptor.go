@@ -49,7 +49,8 @@ type Param struct {
 	Doc      string `json:"doc,omitempty"`
 }
 
-// Field is a column by name. Type is the name in TypeNames.
+// Field is a column by name. Type is a name of TypeNames, of a decimal128 with digits and scale, of a list with its element:
+// `decimal128(12,2)`, `list<utf8>`.
 type Field struct {
 	Name     string `json:"name"`
 	Type     string `json:"type"`
@@ -180,7 +181,8 @@ type BindMetric struct {
 	Doc  string `json:"doc,omitempty"`
 }
 
-// TypeNames are the names of types in JSON and in job.yaml ("timestamp_tz" is what sources give for times with a zone).
+// TypeNames are the names of types in JSON and in job.yaml ("timestamp_tz" is what sources give for times with a zone). What
+// stands behind the names of decimal128 and list, as in `decimal128(12,2)` and `list<utf8>`, is not in it.
 var TypeNames = map[Type]string{
 	Bool: "bool", I8: "i8", I16: "i16", I32: "i32", I64: "i64", F32: "f32", F64: "f64", Decimal128: "decimal128",
 	Date32: "date32", Time64: "time64", Timestamp: "timestamp", TimestampTZ: "timestamp_tz", UTF8: "utf8", Binary: "binary",

@@ -50,4 +50,5 @@ const (
 	FeatureBroadcast  = "broadcast state"
 	FeatureWatermarks = "an operator-declared watermark"
 	FeatureMerge      = "MERGE"
+	FeatureNested     = "a list of lists"
 )

@@ -115,6 +115,12 @@ type Sink interface {
 	Committer(ctx context.Context) (Committer, error)
 }
 
+// SchemaChecker is a sink that cannot write records of every schema.
+type SchemaChecker interface {
+	// CheckSchema says why records of a schema cannot be written, when the job is planned; nil where they can.
+	CheckSchema(schema *record.Schema) error
+}
+
 // Writer writes the records of one subtask. One goroutine uses it.
 type Writer interface {
 	// Write takes the rows of a batch; it may buffer.

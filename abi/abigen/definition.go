@@ -60,12 +60,20 @@ func load(dir string) (*definition, error) {
 				def.decls = append(def.decls, constants(gen, info))
 			case token.TYPE, token.VAR:
 				for _, spec := range gen.Specs {
+					narrow(spec)
 					def.decls = append(def.decls, decl{doc: lines(gen.Doc), keyword: gen.Tok.String(), spec: spec})
 				}
 			}
 		}
 	}
 	return def, nil
+}
+
+// narrow makes a type as wide as it is on the wire: the host packs what a column type is made with above its number.
+func narrow(spec ast.Spec) {
+	if t, ok := spec.(*ast.TypeSpec); ok && t.Name.Name == "Type" {
+		t.Type = ast.NewIdent("uint16")
+	}
 }
 
 func constants(gen *ast.GenDecl, info *types.Info) decl {

@@ -230,6 +230,9 @@ func (r *run) restore(at int) error {
 		return err
 	}
 	r.watermark, r.now, r.pos, r.seen = watermark, now, pos, seen
+	if next := at + 1; next < len(r.steps) && r.steps[next].Kind == program.Tick {
+		r.now = r.steps[next].To // the job was down meanwhile
+	}
 	if err := r.close(); err != nil {
 		return err
 	}

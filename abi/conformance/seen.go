@@ -83,6 +83,14 @@ func valueAt(c *record.Column, row int) program.Value {
 		return program.Text(string(c.Bytes(row)))
 	case c.Type == record.F32 || c.Type == record.F64:
 		return program.Real(c.Float(row))
+	case c.Type.Kind() == record.Decimal128:
+		return program.Amount(program.Decimal(c.Decimal(row)))
+	case c.Type.Kind() == record.List:
+		var list []program.Value
+		for i := c.Offsets[row]; i < c.Offsets[row+1]; i++ {
+			list = append(list, valueAt(c.Elements, int(i)))
+		}
+		return program.List(list...)
 	}
 	return program.Int(c.Int(row))
 }
@@ -96,6 +104,13 @@ func appendValue(c *record.Column, v program.Value) {
 		c.AppendString(v.Text)
 	case c.Type == record.F32 || c.Type == record.F64:
 		c.AppendFloat(v.Real)
+	case c.Type.Kind() == record.Decimal128:
+		c.AppendDecimal(record.Decimal(v.Decimal))
+	case c.Type.Kind() == record.List:
+		for _, element := range v.List {
+			appendValue(c.Elements, element)
+		}
+		c.EndList()
 	default:
 		c.AppendInt(v.Int)
 	}

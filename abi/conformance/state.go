@@ -121,7 +121,10 @@ func (s *space) mapLine(sub string, value []record.Column) (string, error) {
 		return fmt.Sprintf(", %q: %x", key[0].Bytes(0), value[0].Bytes(0)), nil
 	case "pairs":
 		index = program.Pairs
-		k = program.MapKey{Small: int16(key[0].Int(0)), Flag: key[1].Int(0) != 0, Day: int32(key[2].Int(0)), At: key[3].Int(0), Text: string(key[4].Bytes(0))}
+		k = program.MapKey{
+			Small: int16(key[0].Int(0)), Amount: program.Decimal(key[1].Decimal(0)), Flag: key[2].Int(0) != 0, Day: int32(key[3].Int(0)),
+			At: key[4].Int(0), Text: string(key[5].Bytes(0)),
+		}
 		r := program.NoRecord()
 		r[program.FieldLarge] = valueAt(&value[0], 0)
 		record = r.String()

@@ -283,17 +283,17 @@ func (d *Decoder) columnsOf(s *section, size int, counts []byte, rows int, field
 	}
 	from := len(d.columns)
 	for i := range fields {
-		c, err := sp.column(nodes[i*abi.NodeSize:(i+1)*abi.NodeSize], rows)
-		if err == nil && c.Type != fields[i].Type {
-			err = abi.Broken("type %s, declared is %s", c.Type, fields[i].Type)
-		}
+		c, rest, err := sp.column(nodes, rows, fields[i].Type)
 		if err == nil && c.Pass != 0 && !pass {
 			err = abi.Broken("nothing can be passed through here")
 		}
 		if err != nil {
 			return nil, err.In("column %q", fields[i].Name)
 		}
-		d.columns = append(d.columns, c)
+		nodes, d.columns = rest, append(d.columns, c)
+	}
+	if err := noNodes(nodes); err != nil {
+		return nil, err
 	}
 	return d.columns[from:len(d.columns):len(d.columns)], nil
 }
@@ -419,6 +419,9 @@ func (d *Decoder) materialise(o *OutputRows, port *abi.BoundOutput) *abi.Violati
 		var err *abi.Violation
 		if c.Pass == 0 {
 			n = uint64(len(c.Validity) + 4*len(c.Offsets) + len(c.Values))
+			if c.Elements != nil && o.Rows > 0 {
+				n += uint64(c.elementBytes(0, c.Offsets[o.Rows]))
+			}
 			if c.Nulls > 0 && !field.Nullable {
 				err = abi.Broken("%d nulls in a column that is not nullable", c.Nulls)
 			}
@@ -463,6 +466,8 @@ func (d *Decoder) passed(o *OutputRows, c *Column, field *abi.FieldType) (uint64
 	switch {
 	case source.Type == abi.Bool:
 		return n + uint64(bitmapBytes(rows)), nil
+	case source.Elements != nil:
+		return n + 4*uint64(rows+1) + passedElements(o, source, first), nil
 	case !source.Type.HasOffsets():
 		return n + uint64(rows*source.Type.Width()), nil
 	case o.Identity:
@@ -474,6 +479,19 @@ func (d *Decoder) passed(o *OutputRows, c *Column, field *abi.FieldType) (uint64
 		n += uint64(offsets[item+1] - offsets[item])
 	}
 	return n, nil
+}
+
+// passedElements is the bytes of the elements of a list that is passed through.
+func passedElements(o *OutputRows, source *Column, first int) uint64 {
+	if o.Identity {
+		return uint64(source.elementBytes(source.Offsets[first], source.Offsets[first+o.Rows]))
+	}
+	var n uint64
+	for _, item := range o.ItemOf {
+		at := first + int(item)
+		n += uint64(source.elementBytes(source.Offsets[at], source.Offsets[at+1]))
+	}
+	return n
 }
 
 // passedRows checks that every row has an item, and a value where one is needed.
@@ -596,10 +614,13 @@ func (d *Decoder) cells(c *StateChanges, declared *abi.BoundState) *abi.Violatio
 func rowBytes(columns []Column, op []byte, limit int, what string) *abi.Violation {
 	fixed, total := 0, 0
 	for i := range columns {
-		if columns[i].Type.HasOffsets() {
-			total += len(columns[i].Values)
-		} else {
-			fixed += max(columns[i].Type.Width(), 1)
+		switch c := &columns[i]; {
+		case c.Type.HasOffsets():
+			total += len(c.Values)
+		case c.Elements != nil && len(op) > 0:
+			total += c.elementBytes(0, c.Offsets[len(op)])
+		default:
+			fixed += max(c.Type.Width(), 1)
 		}
 	}
 	if fixed+total <= limit {
@@ -608,8 +629,11 @@ func rowBytes(columns []Column, op []byte, limit int, what string) *abi.Violatio
 	for row := range op {
 		n := fixed
 		for i := range columns {
-			if columns[i].Type.HasOffsets() {
-				n += int(columns[i].Offsets[row+1] - columns[i].Offsets[row])
+			switch c := &columns[i]; {
+			case c.Type.HasOffsets():
+				n += int(c.Offsets[row+1] - c.Offsets[row])
+			case c.Elements != nil:
+				n += c.elementBytes(c.Offsets[row], c.Offsets[row+1])
 			}
 		}
 		if n > limit {

@@ -6,7 +6,7 @@ import (
 
 // BlockBytes is the size of a rows block of rows [from, to) of columns.
 func BlockBytes(columns []Column, from, to int) int {
-	n := align(abi.BlockSize + abi.NodeSize*len(columns))
+	n := align(abi.BlockSize + abi.NodeSize*nodesOf(columns))
 	for i := range columns {
 		n += columns[i].bufferBytes(from, to)
 	}
@@ -15,11 +15,11 @@ func BlockBytes(columns []Column, from, to int) int {
 
 // PutBlock writes a rows block of rows [from, to) of columns to dst, which has BlockBytes at least.
 func PutBlock(dst []byte, columns []Column, from, to int) {
-	n := BlockBytes(columns, from, to)
+	n, nodes := BlockBytes(columns, from, to), nodesOf(columns)
 	dst = dst[:n]
-	body := align(abi.BlockSize + abi.NodeSize*len(columns))
-	clear(dst[abi.BlockSize+abi.NodeSize*len(columns) : body])
-	putCounts(dst, to-from, len(columns), len(columns), n)
+	body := align(abi.BlockSize + abi.NodeSize*nodes)
+	clear(dst[abi.BlockSize+abi.NodeSize*nodes : body])
+	putCounts(dst, to-from, len(columns), nodes, n)
 	putColumns(dst, abi.BlockSize, body, columns, from, to)
 }
 
@@ -49,20 +49,21 @@ func DecodeBlock(b []byte, fields []abi.FieldType, rows int, dst []Column) ([]Co
 	}
 	sp := space{frame: b, end: int(total)}
 	for i := range fields {
-		c, err := sp.column(run[i*abi.NodeSize:(i+1)*abi.NodeSize], int(have))
+		c, rest, err := sp.column(run, int(have), fields[i].Type)
 		switch {
 		case err != nil:
 		case c.Pass != 0:
 			err = abi.Broken("nothing can be passed through here")
-		case c.Type != fields[i].Type:
-			err = abi.Broken("type %s, declared is %s", c.Type, fields[i].Type)
 		case c.Nulls > 0 && !fields[i].Nullable:
 			err = abi.Broken("%d nulls in a column that is not nullable", c.Nulls)
 		}
 		if err != nil {
 			return nil, 0, err.In("block column %q", fields[i].Name)
 		}
-		dst = append(dst, c)
+		run, dst = rest, append(dst, c)
+	}
+	if err := noNodes(run); err != nil {
+		return nil, 0, err.In("block")
 	}
 	return dst, int(have), nil
 }

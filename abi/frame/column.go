@@ -11,8 +11,8 @@ import (
 
 // Column is a run of values in Arrow's layout: the buffers of record.Column, or a column that an answer passes through.
 //
-// Validity is nil where no row is null. Offsets has Len+1 entries for utf8 and binary, else it is nil. A decoded column's buffers
-// are views of the frame (or of guest memory), cut to what the rows need.
+// Validity is nil where no row is null. Offsets has Len+1 entries for utf8, binary and lists, else it is nil; those of a list cut
+// Elements. A decoded column's buffers are views of the frame (or of guest memory), cut to what the rows need.
 type Column struct {
 	Type     abi.Type
 	Pass     uint16 // 0: own data; NodeInput or NodeKey: the values are those of column Ref of the item, and there are no buffers
@@ -22,6 +22,7 @@ type Column struct {
 	Validity []byte
 	Offsets  []int32
 	Values   []byte
+	Elements *Column // of a list: the elements of all rows; nil for all other types
 }
 
 // null says whether row i is null.
@@ -31,9 +32,28 @@ func align(n int) int { return (n + abi.BufferAlign - 1) &^ (abi.BufferAlign - 1
 
 func bitmapBytes(rows int) int { return (rows + 7) >> 3 }
 
-// Size is the number of bytes that rows [from, to) take in a frame: the node and the padded buffers.
+// nodes is how many nodes a column has: that of a list is followed by that of its elements.
+func (c *Column) nodes() int {
+	if c.Elements != nil {
+		return 2
+	}
+	return 1
+}
+
+// nodesOf is the nodes of several columns.
+func nodesOf(columns []Column) int {
+	n := len(columns)
+	for i := range columns {
+		if columns[i].Elements != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Size is the number of bytes that rows [from, to) take in a frame: the nodes and the padded buffers.
 func (c *Column) Size(from, to int) int {
-	return abi.NodeSize + c.bufferBytes(from, to)
+	return abi.NodeSize*c.nodes() + c.bufferBytes(from, to)
 }
 
 func (c *Column) bufferBytes(from, to int) int {
@@ -45,6 +65,10 @@ func (c *Column) bufferBytes(from, to int) int {
 	case c.Type.HasOffsets():
 		if rows > 0 {
 			n += align(4*(rows+1)) + align(int(c.Offsets[to]-c.Offsets[from]))
+		}
+	case c.Elements != nil:
+		if rows > 0 {
+			n += align(4*(rows+1)) + c.Elements.bufferBytes(int(c.Offsets[from]), int(c.Offsets[to]))
 		}
 	case c.Type == abi.Bool:
 		n += align(bitmapBytes(rows))
@@ -59,7 +83,7 @@ func (c *Column) bufferBytes(from, to int) int {
 func putColumns(frame []byte, node, at int, columns []Column, from, to int) int {
 	for i := range columns {
 		at = columns[i].put(frame, node, at, from, to)
-		node += abi.NodeSize
+		node += abi.NodeSize * columns[i].nodes()
 	}
 	return at
 }
@@ -79,15 +103,13 @@ func (c *Column) put(frame []byte, node, at, from, to int) int {
 		at += align(n)
 	}
 	switch {
+	case c.Elements != nil:
+		return c.putList(frame, node, at, from, to)
 	case c.Type.HasOffsets():
 		if rows == 0 {
 			return at
 		}
-		n := 4 * (rows + 1)
-		copyOffsets(frame[at:at+n], c.Offsets[from:to+1])
-		clear(frame[at+n : at+align(n)])
-		putSpan(head[24:], at, n)
-		at += align(n)
+		at = putOffsets(frame, head, at, c.Offsets[from:to+1])
 		return putBuffer(frame, head[32:], at, c.Values[c.Offsets[from]:c.Offsets[to]])
 	case c.Type == abi.Bool:
 		n := bitmapBytes(rows)
@@ -97,6 +119,26 @@ func (c *Column) put(frame []byte, node, at, from, to int) int {
 	}
 	w := c.Type.Width()
 	return putBuffer(frame, head[32:], at, c.Values[from*w:to*w])
+}
+
+// putList writes what a list has beside its validity: the offsets, and its elements with their node.
+func (c *Column) putList(frame []byte, node, at, from, to int) int {
+	head := frame[node : node+abi.NodeSize : node+abi.NodeSize]
+	binary.LittleEndian.PutUint32(head[12:], 1)
+	if from == to {
+		return c.Elements.put(frame, node+abi.NodeSize, at, 0, 0)
+	}
+	at = putOffsets(frame, head, at, c.Offsets[from:to+1])
+	return c.Elements.put(frame, node+abi.NodeSize, at, int(c.Offsets[from]), int(c.Offsets[to]))
+}
+
+// putOffsets writes offsets so that the first is 0, zeroes their padding, and names them in a node.
+func putOffsets(frame, head []byte, at int, offsets []int32) int {
+	n := 4 * len(offsets)
+	copyOffsets(frame[at:at+n], offsets)
+	clear(frame[at+n : at+align(n)])
+	putSpan(head[24:], at, n)
+	return at + align(n)
 }
 
 func putSpan(b []byte, at, n int) {
@@ -243,43 +285,75 @@ func (s *space) array(name string, off uint32, n, width int) ([]byte, *abi.Viola
 	return s.inFrame(name, off, uint32(n*width), n*width, width)
 }
 
-// column reads and checks one node; the caller adds the place to a violation.
-func (s *space) column(node []byte, rows int) (Column, *abi.Violation) {
+// column reads and checks one column from the front of a run of nodes, and returns the nodes behind it. Its type must be the
+// declared one, 0 meaning any; the caller adds the place to a violation.
+func (s *space) column(nodes []byte, rows int, declared abi.Type) (Column, []byte, *abi.Violation) {
+	if len(nodes) < abi.NodeSize {
+		return Column{}, nil, abi.Broken("its node is missing")
+	}
+	node, rest := nodes[:abi.NodeSize], nodes[abi.NodeSize:]
 	c := Column{
 		Type: abi.Type(binary.LittleEndian.Uint16(node)),
 		Pass: binary.LittleEndian.Uint16(node[2:]),
 		Len:  rows,
 	}
-	if !c.Type.Supported() {
-		if _, named := abi.TypeNames[c.Type]; named {
-			return c, abi.ReservedType(c.Type)
-		}
-		return c, abi.Broken("unknown type %d", uint16(c.Type))
+	if err := c.checkType(declared); err != nil {
+		return c, nil, err
 	}
 	if n := binary.LittleEndian.Uint32(node[4:]); uint64(n) != uint64(rows) {
-		return c, abi.Broken("length %d, not the %d rows of its section", n, rows)
+		return c, nil, abi.Broken("length %d, not the %d rows of its section", n, rows)
 	}
-	if n := binary.LittleEndian.Uint32(node[12:]); n != 0 {
-		return c, abi.Broken("%d children in a column without children", n)
+	list := c.Type.Kind() == abi.List && c.Pass == 0
+	if n := binary.LittleEndian.Uint32(node[12:]); n != 0 && !list {
+		return c, nil, abi.Broken("%d children in a column without children", n)
 	}
 	if c.Pass != 0 {
-		return c, c.readPass(node)
+		return c, rest, c.readPass(node)
 	}
 	if err := s.readValidity(node, &c); err != nil {
-		return c, err
+		return c, nil, err
 	}
-	var err *abi.Violation
+	if list {
+		rest, err := s.readList(node, rest, &c)
+		return c, rest, err
+	}
+	return c, rest, s.readValues(node, &c)
+}
+
+// checkType takes the declared type, which the number in the node must be that of.
+func (c *Column) checkType(declared abi.Type) *abi.Violation {
+	if !c.Type.Supported() {
+		if _, named := abi.TypeNames[c.Type]; named {
+			return abi.ReservedType(c.Type)
+		}
+		return abi.Broken("unknown type %d", uint16(c.Type))
+	}
+	if declared == 0 {
+		return nil
+	}
+	if c.Type != declared.Kind() {
+		return abi.Broken("type %s, declared is %s", c.Type, declared)
+	}
+	c.Type = declared
+	return nil
+}
+
+// readValues reads what a column that is not a list has beside its validity.
+func (s *space) readValues(node []byte, c *Column) (err *abi.Violation) {
 	switch {
 	case c.Type.HasOffsets():
-		err = s.readVariable(node, &c)
+		return s.readVariable(node, c)
 	case binary.LittleEndian.Uint64(node[24:]) != 0:
-		err = abi.Broken("offsets in a column of type %s", c.Type)
+		return abi.Broken("offsets in a column of type %s", c.Type)
 	case c.Type == abi.Bool:
-		c.Values, err = s.buffer("values", node[32:], bitmapBytes(rows), 1)
-	default:
-		c.Values, err = s.buffer("values", node[32:], rows*c.Type.Width(), c.Type.Width())
+		c.Values, err = s.buffer("values", node[32:], bitmapBytes(c.Len), 1)
+		return err
 	}
-	return c, err
+	width := c.Type.Width()
+	if c.Values, err = s.buffer("values", node[32:], c.Len*width, min(width, 8)); err == nil && c.Type.Kind() == abi.Decimal128 {
+		err = checkDigits(c)
+	}
+	return err
 }
 
 func (c *Column) readPass(node []byte) *abi.Violation {
@@ -312,36 +386,77 @@ func (s *space) readValidity(node []byte, c *Column) *abi.Violation {
 	return nil
 }
 
-func (s *space) readVariable(node []byte, c *Column) *abi.Violation {
+// readOffsets reads the offsets of a column that has them, and returns the last.
+func (s *space) readOffsets(node []byte, c *Column) (int, *abi.Violation) {
 	if c.Len == 0 {
 		_, err := s.buffer("offsets", node[24:], 0, 4)
-		if err == nil {
-			_, err = s.buffer("values", node[32:], 0, 1)
-		}
-		return err
+		return 0, err
 	}
 	raw, err := s.buffer("offsets", node[24:], 4*(c.Len+1), 4)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	c.Offsets = int32s(raw)
 	if c.Offsets[0] != 0 {
-		return abi.Broken("the first offset is %d, not 0", c.Offsets[0])
+		return 0, abi.Broken("the first offset is %d, not 0", c.Offsets[0])
 	}
 	last := int32(0)
 	for i, o := range c.Offsets {
 		if o < last {
-			return abi.Broken("offset %d of row %d is below the one before it (%d)", o, i, last)
+			return 0, abi.Broken("offset %d of row %d is below the one before it (%d)", o, i, last)
 		}
 		last = o
 	}
-	if c.Values, err = s.buffer("values", node[32:], int(last), 1); err != nil {
+	return int(last), nil
+}
+
+func (s *space) readVariable(node []byte, c *Column) *abi.Violation {
+	last, err := s.readOffsets(node, c)
+	if err != nil {
 		return err
 	}
-	if c.Type == abi.UTF8 {
+	values, err := s.buffer("values", node[32:], last, 1)
+	if err != nil || c.Len == 0 {
+		return err
+	}
+	if c.Values = values; c.Type == abi.UTF8 {
 		return checkText(c)
 	}
 	return nil
+}
+
+// readList reads a list's offsets and, from the front of the nodes behind its own, its elements.
+func (s *space) readList(node, nodes []byte, c *Column) ([]byte, *abi.Violation) {
+	if n := u32(node[12:]); n != 1 {
+		return nil, abi.Broken("%d children, a list has 1", n)
+	}
+	if binary.LittleEndian.Uint64(node[32:]) != 0 {
+		return nil, abi.Broken("values in a column of type %s", c.Type)
+	}
+	last, err := s.readOffsets(node, c)
+	if err != nil {
+		return nil, err
+	}
+	declared := c.Type.Element()
+	if len(nodes) >= abi.NodeSize {
+		if abi.Type(binary.LittleEndian.Uint16(nodes)) == abi.List {
+			return nil, abi.Reserved(abi.FeatureNested)
+		}
+		if n := u32(nodes[4:]); uint64(n) != uint64(last) {
+			return nil, abi.Broken("%d elements, the last offset is %d", n, last)
+		}
+	}
+	elements, rest, err := s.column(nodes, last, declared)
+	switch {
+	case err != nil:
+		return nil, err.In("elements")
+	case elements.Pass != 0:
+		return nil, abi.Broken("elements cannot be passed through")
+	case elements.Nulls > 0:
+		return nil, abi.Broken("%d nulls among the elements", elements.Nulls)
+	}
+	c.Type, c.Elements = abi.ListOf(elements.Type), &elements
+	return rest, nil
 }
 
 // checkText checks all bytes at once, which is several times faster than row by row, and then that no row starts in a rune.
@@ -364,4 +479,49 @@ func (c *Column) startsAtRunes() bool {
 		}
 	}
 	return true
+}
+
+// limits has 10 to the power of each number of digits, its upper and lower 64 bits: what a decimal's absolute value must be below.
+var limits = func() (powers [abi.DecimalDigits + 1][2]uint64) {
+	powers[0] = [2]uint64{0, 1}
+	for i := range abi.DecimalDigits {
+		carry, low := bits.Mul64(powers[i][1], 10)
+		powers[i+1] = [2]uint64{powers[i][0]*10 + carry, low}
+	}
+	return powers
+}()
+
+// checkDigits checks that no value has more digits than the type, or than any decimal where they are not known.
+func checkDigits(c *Column) *abi.Violation {
+	digits := c.Type.Digits()
+	if digits == 0 {
+		digits = abi.DecimalDigits
+	}
+	limit := limits[digits]
+	for i := range c.Len {
+		low, high := binary.LittleEndian.Uint64(c.Values[16*i:]), binary.LittleEndian.Uint64(c.Values[16*i+8:])
+		if high>>63 == 1 {
+			var borrow uint64
+			low, borrow = bits.Sub64(0, low, 0)
+			high, _ = bits.Sub64(0, high, borrow)
+		}
+		if (high > limit[0] || high == limit[0] && low >= limit[1]) && !c.null(i) {
+			return abi.Broken("row %d has more than %d digits", i, digits)
+		}
+	}
+	return nil
+}
+
+// elementBytes is what elements [from, to) of a list count for where bytes are limited: those of their values, of a bool one, and
+// 4 more for each that has offsets, so that no element is free.
+func (c *Column) elementBytes(from, to int32) int {
+	elements := c.Elements
+	switch n := int(to - from); {
+	case n == 0:
+		return 0
+	case elements.Type.HasOffsets():
+		return 4*n + int(elements.Offsets[to]-elements.Offsets[from])
+	default:
+		return n * max(elements.Type.Width(), 1)
+	}
 }

@@ -89,13 +89,13 @@ func (s *section) head(frame []byte, size int) ([]byte, *abi.Violation) {
 	return frame[s.low : s.low+size : s.low+size], nil
 }
 
-// nodes returns the run of nodes after the head. Columns and nodes are the counts that the head gives.
+// nodes returns the run of nodes after the head. Columns and nodes are the counts that the head gives; a list has a node more.
 func (s *section) nodes(frame []byte, size int, columns, nodes uint32) ([]byte, *abi.Violation) {
-	if columns != nodes {
-		return nil, abi.Broken("%d nodes for %d columns", nodes, columns)
-	}
 	if columns > abi.ColumnsMax {
 		return nil, abi.Broken("%d columns, at most %d", columns, abi.ColumnsMax)
+	}
+	if nodes < columns || nodes > 2*columns {
+		return nil, abi.Broken("%d nodes for %d columns", nodes, columns)
 	}
 	from := s.low + size
 	end := from + int(nodes)*abi.NodeSize
@@ -103,6 +103,14 @@ func (s *section) nodes(frame []byte, size int, columns, nodes uint32) ([]byte, 
 		return nil, abi.Broken("%d nodes do not fit the section", nodes)
 	}
 	return frame[from:end:end], nil
+}
+
+// noNodes checks that the columns have taken all nodes of a run.
+func noNodes(rest []byte) *abi.Violation {
+	if len(rest) > 0 {
+		return abi.Broken("%d nodes after those of the columns", len(rest)/abi.NodeSize)
+	}
+	return nil
 }
 
 func zero(b []byte) bool {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"reflect"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -23,8 +24,21 @@ func soundColumn(t *testing.T, c *frame.Column) {
 	for _, v := range frametest.Values(c) {
 		if v == nil {
 			nulls++
-		} else if s, ok := v.(string); ok && c.Type == abi.UTF8 && !utf8.ValidString(s) {
+			continue
+		}
+		s, _ := v.(string)
+		if c.Type == abi.UTF8 && !utf8.ValidString(s) {
 			t.Fatalf("invalid UTF-8 %q", s)
+		}
+		if digits := c.Type.Digits(); c.Type.Kind() == abi.Decimal128 && (len(strings.TrimPrefix(s, "-")) > 38 || digits > 0 && len(strings.TrimPrefix(s, "-")) > digits) {
+			t.Fatalf("%s as %v", s, c.Type)
+		}
+	}
+	if e := c.Elements; (e != nil) != (c.Type.Kind() == abi.List) || e != nil && c.Len > 0 && int(c.Offsets[c.Len]) != e.Len {
+		t.Fatalf("elements %+v of %v", e, c.Type)
+	} else if e != nil {
+		if soundColumn(t, e); e.Nulls > 0 || e.Pass != 0 || e.Type != c.Type.Element() {
+			t.Fatalf("elements %+v of %v", e, c.Type)
 		}
 	}
 	if nulls != c.Nulls {
@@ -203,19 +217,22 @@ func FuzzDecodeBlock(f *testing.F) {
 	for name := range goldenBlocks() {
 		f.Add(readHex(f, name))
 	}
-	fields := frametest.Binding().States[2].Fields
-	fields[1].Nullable = true
+	plain := frametest.Binding().States[2].Fields
+	plain[1].Nullable = true
+	lists := []abi.FieldType{{Name: "l", Type: abi.ListOf(abi.I16), Nullable: true}, {Name: "d", Type: abi.DecimalOf(5, 2)}}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		columns, rows, err := frame.DecodeBlock(data, fields, -1, nil)
-		if err != nil {
-			return
-		}
-		soundColumns(t, columns, rows)
-		again := make([]byte, frame.BlockBytes(columns, 0, rows))
-		frame.PutBlock(again, columns, 0, rows)
-		back, n, err := frame.DecodeBlock(again, fields, rows, nil)
-		if err != nil || n != rows || !same(frametest.Values(&columns[0]), frametest.Values(&back[0])) {
-			t.Fatalf("written again: %d rows, %v", n, err)
+		for _, fields := range [][]abi.FieldType{plain, lists, lists[:1]} {
+			columns, rows, err := frame.DecodeBlock(data, fields, -1, nil)
+			if err != nil {
+				continue
+			}
+			soundColumns(t, columns, rows)
+			again := make([]byte, frame.BlockBytes(columns, 0, rows))
+			frame.PutBlock(again, columns, 0, rows)
+			back, n, err := frame.DecodeBlock(again, fields, rows, nil)
+			if err != nil || n != rows || !same(frametest.Values(&columns[0]), frametest.Values(&back[0])) {
+				t.Fatalf("written again: %d rows, %v", n, err)
+			}
 		}
 	})
 }

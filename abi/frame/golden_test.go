@@ -34,7 +34,16 @@ func goldenInputs() map[string]*frame.Input {
 		frametest.Column(abi.F64, 1.5, nil, 0.0), frametest.Column(abi.Date32, 15706, 0, -1), frametest.Column(abi.Timestamp, 0, 1, 2),
 		frametest.Column(abi.TimestampTZ, 0, 1, 2), frametest.Column(abi.UTF8, "über", "", nil), frametest.Column(abi.Binary, "\x00\xff", "", "a"),
 	}}
+	texts, decimals := abi.ListOf(abi.UTF8), abi.ListOf(abi.DecimalOf(20, 4))
+	lists := &frame.Rows{Rows: 3, Columns: []frame.Column{
+		frametest.Column(abi.DecimalOf(5, 2), "-1230", nil, "99999"), frametest.Column(abi.DecimalOf(38, 0), "0", "-1", strings.Repeat("9", 38)),
+		frametest.Column(texts, []any{"über", ""}, []any{}, nil), frametest.Column(abi.ListOf(abi.Bool), []any{true}, []any{false, true}, []any{}),
+		frametest.Column(decimals, []any{"1"}, []any{"-2", "3"}, []any{}), frametest.Column(abi.ListOf(abi.F64), []any{}, []any{}, []any{}),
+		frametest.Column(abi.I8, 1, 2, 3),
+	}}
 	return map[string]*frame.Input{
+		"input-batch-lists":      {Kind: abi.KindBatch, Sequence: 8, Context: context, Batch: lists},
+		"input-batch-lists-cut":  {Kind: abi.KindBatch, Sequence: 9, Context: context, Batch: &frame.Rows{From: 1, Rows: 2, Columns: lists.Columns}},
 		"input-batch-every-type": {Kind: abi.KindBatch, Sequence: 1, Context: context, Batch: every},
 		"input-batch-no-columns": {Kind: abi.KindBatch, Sequence: 2, Context: context, Batch: &frame.Rows{Rows: 4096}},
 		"input-batch-cut": {Kind: abi.KindBatch, Sequence: 3, Context: context, Batch: &frame.Rows{From: 1, Rows: 2, Columns: every.Columns,
@@ -72,6 +81,8 @@ func goldenBlocks() map[string][]frame.Column {
 	return map[string][]frame.Column{
 		"block-entries": {frametest.Column(abi.UTF8, "ATL", "LAX"), frametest.Column(abi.I64, 4, nil)},
 		"block-end":     {frametest.Column(abi.UTF8), frametest.Column(abi.I64)},
+		"block-lists":   {frametest.Column(abi.ListOf(abi.I16), []any{1, -2}), frametest.Column(abi.DecimalOf(5, 2), "-1230")},
+		"block-no-list": {frametest.Column(abi.ListOf(abi.UTF8))},
 	}
 }
 
@@ -221,9 +232,17 @@ func labelSection(labels map[int]string, data []byte, entry int, answer bool) {
 }
 
 func labelNodes(labels map[int]string, data []byte, node, n int, name string) {
+	columns, elements := 0, false
 	for i := range n {
 		at := node + 40*i
-		column := fmt.Sprintf("%scolumn %d", name, i)
+		column := fmt.Sprintf("%scolumn %d", name, columns-1)
+		if elements {
+			column += " elements"
+		} else {
+			column = fmt.Sprintf("%scolumn %d", name, columns)
+			columns++
+		}
+		elements = u32(data, at+12) > 0
 		labels[at] = fmt.Sprintf("%s: node, %s", column, abi.Type(binary.LittleEndian.Uint16(data[at:])))
 		if binary.LittleEndian.Uint16(data[at+2:]) != 0 {
 			continue

@@ -99,7 +99,7 @@ func (in *Input) Size() int {
 }
 
 func (r *Rows) size() int {
-	n := align(abi.BatchSize + abi.NodeSize*len(r.Columns))
+	n := align(abi.BatchSize + abi.NodeSize*nodesOf(r.Columns))
 	if r.EventTime != nil {
 		n += align(8 * r.Rows)
 	}
@@ -113,7 +113,7 @@ func (r *Rows) size() int {
 }
 
 func (k *Keys) size() int {
-	n := align(abi.KeysSize+abi.NodeSize*len(k.Columns)) + align(4*len(k.KeyOf))
+	n := align(abi.KeysSize+abi.NodeSize*nodesOf(k.Columns)) + align(4*len(k.KeyOf))
 	for i := range k.Columns {
 		n += k.Columns[i].bufferBytes(0, k.N)
 	}
@@ -121,7 +121,7 @@ func (k *Keys) size() int {
 }
 
 func (s *StateIn) size() int {
-	n := align(abi.StateSize+abi.NodeSize*len(s.Columns)) + align(len(s.Status)) + align(4*len(s.Start))
+	n := align(abi.StateSize+abi.NodeSize*nodesOf(s.Columns)) + align(len(s.Status)) + align(4*len(s.Start))
 	for i := range s.Columns {
 		n += s.Columns[i].bufferBytes(0, s.Entries)
 	}
@@ -185,11 +185,11 @@ func (w *inputWriter) end(id abi.SectionID, index uint16, end int) {
 }
 
 // start returns the zeroed head of a section with room for its nodes, and where its arrays begin.
-func (w *inputWriter) start(size, columns int) (head []byte, body int) {
-	body = w.at + align(size+abi.NodeSize*columns)
+func (w *inputWriter) start(size, nodes int) (head []byte, body int) {
+	body = w.at + align(size+abi.NodeSize*nodes)
 	head = w.frame[w.at:body:body]
 	clear(head[:size])
-	clear(head[size+abi.NodeSize*columns:])
+	clear(head[size+abi.NodeSize*nodes:])
 	return head, body
 }
 
@@ -222,7 +222,8 @@ func putCounts(head []byte, a, b, c, d int) {
 }
 
 func (w *inputWriter) rows(r *Rows) {
-	head, at := w.start(abi.BatchSize, len(r.Columns))
+	nodes := nodesOf(r.Columns)
+	head, at := w.start(abi.BatchSize, nodes)
 	to := r.From + r.Rows
 	flags := 0
 	if r.EventTime != nil {
@@ -233,22 +234,24 @@ func (w *inputWriter) rows(r *Rows) {
 		flags |= abi.BatchKinds
 		at = w.array(head, 24, at, r.Kinds[r.From:to])
 	}
-	putCounts(head, r.Rows, len(r.Columns), len(r.Columns), flags)
+	putCounts(head, r.Rows, len(r.Columns), nodes, flags)
 	at = putColumns(w.frame, w.at+abi.BatchSize, at, r.Columns, r.From, to)
 	w.end(abi.SectionBatch, 0, at)
 }
 
 func (w *inputWriter) keys(k *Keys) {
-	head, at := w.start(abi.KeysSize, len(k.Columns))
-	putCounts(head, len(k.KeyOf), k.N, len(k.Columns), len(k.Columns))
+	nodes := nodesOf(k.Columns)
+	head, at := w.start(abi.KeysSize, nodes)
+	putCounts(head, len(k.KeyOf), k.N, len(k.Columns), nodes)
 	at = w.array(head, 16, at, uint32Bytes(k.KeyOf))
 	at = putColumns(w.frame, w.at+abi.KeysSize, at, k.Columns, 0, k.N)
 	w.end(abi.SectionKeys, 0, at)
 }
 
 func (w *inputWriter) state(s *StateIn) {
-	head, at := w.start(abi.StateSize, len(s.Columns))
-	putCounts(head, len(s.Status), int(s.Kind), len(s.Columns), len(s.Columns))
+	nodes := nodesOf(s.Columns)
+	head, at := w.start(abi.StateSize, nodes)
+	putCounts(head, len(s.Status), int(s.Kind), len(s.Columns), nodes)
 	at = w.array(head, 16, at, s.Status)
 	at = w.array(head, 20, at, uint32Bytes(s.Start))
 	binary.LittleEndian.PutUint32(head[24:], uint32(s.Entries))

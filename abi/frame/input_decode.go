@@ -152,17 +152,17 @@ func (d *inputDecoder) columns(s *section, size int, head []byte, rows int) ([]C
 	}
 	sp := space{frame: d.frame, low: s.low, end: s.end}
 	var columns []Column
-	for i := 0; i*abi.NodeSize < len(nodes); i++ {
-		c, err := sp.column(nodes[i*abi.NodeSize:(i+1)*abi.NodeSize], rows)
+	for i := range int(u32(head)) {
+		c, rest, err := sp.column(nodes, rows, 0)
 		if err == nil && c.Pass != 0 {
 			err = abi.Broken("an input frame passes nothing through")
 		}
 		if err != nil {
 			return nil, err.In("column %d", i)
 		}
-		columns = append(columns, c)
+		nodes, columns = rest, append(columns, c)
 	}
-	return columns, nil
+	return columns, noNodes(nodes)
 }
 
 func (d *inputDecoder) readRows(s *section) *abi.Violation {

@@ -1,6 +1,7 @@
 package frame_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"strings"
 	"testing"
@@ -101,6 +102,44 @@ func TestAbsolute(t *testing.T) {
 	}
 	if _, err := goldenDecoder().DecodeChanges(e.B, goldenAsked()); err == nil || !strings.Contains(err.Error(), "unknown flags") {
 		t.Errorf("state_apply took absolute addresses: %v", err)
+	}
+}
+
+// TestAbsoluteLists has the buffers of lists and decimals anywhere in the guest's memory. A decimal needs 8 bytes of alignment only.
+func TestAbsoluteLists(t *testing.T) {
+	for _, c := range []struct {
+		shift uint32 // of the decimals
+		want  string
+	}{{0, ""}, {8, ""}, {4, "not a multiple of 8"}} {
+		e := &frametest.Edit{B: readHex(t, "answer-lists")}
+		e.Put32(28, abi.FlagAbsolute)
+		for _, at := range []int{e.Section(batch, 2) + 32, e.Section(batch, 2) + 72, e.Section(batch, 2) + 112, e.Section(states, 3) + 32,
+			e.Section(states, 3) + 72, e.Section(states, 3) + 112} {
+			for f := 16; f < 40; f += 8 {
+				if u32(e.B, at+f+4) > 0 {
+					e.Put32(at+f, u32(e.B, at+f)+64) // the frame is placed at 64
+				}
+			}
+		}
+		memory := append(place(e.B, 64), make([]byte, 64)...)
+		values := e.Section(batch, 2) + 112 + 32
+		to := uint32(64+len(e.B)+15)&^15 + c.shift
+		copy(memory[to:], memory[u32(e.B, values):][:32])
+		binary.LittleEndian.PutUint32(memory[64+values:], to)
+		a, err := goldenDecoder().Decode(memory, 64, uint32(len(e.B)), goldenAsked())
+		if c.want != "" {
+			checkViolation(t, err, c.want)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		columns := append(a.Batches[0].Columns[:2:2], a.States[0].Columns...)
+		for i, want := range [][]any{{[]any{"a", "é"}, nil}, {"-1230", "99999"}, {"1"}, {[]any{7, -8}}} {
+			if got := frametest.Values(&columns[i]); !same(got, want) {
+				t.Errorf("column %d: %v, want %v", i, got, want)
+			}
+		}
 	}
 }
 

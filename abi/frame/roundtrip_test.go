@@ -2,6 +2,7 @@ package frame_test
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"reflect"
 	"testing"
@@ -13,12 +14,28 @@ import (
 	"github.com/tidemill/tidemill/abi/frame/frametest"
 )
 
-var types = []abi.Type{
-	abi.Bool, abi.I8, abi.I16, abi.I32, abi.I64, abi.F32, abi.F64, abi.Date32, abi.Timestamp, abi.TimestampTZ, abi.UTF8, abi.Binary,
-}
+// types are all plain types, two decimals, and lists of each.
+var types = func() []abi.Type {
+	list := []abi.Type{
+		abi.Bool, abi.I8, abi.I16, abi.I32, abi.I64, abi.F32, abi.F64, abi.Date32, abi.Timestamp, abi.TimestampTZ, abi.UTF8, abi.Binary,
+		abi.DecimalOf(5, 2), abi.DecimalOf(38, 0),
+	}
+	for _, t := range list[:len(list):len(list)] {
+		list = append(list, abi.ListOf(t))
+	}
+	return list
+}()
 
 func drawValue(t *rapid.T, typ abi.Type) any {
-	switch typ {
+	switch typ.Kind() {
+	case abi.List:
+		elements := make([]any, rapid.IntRange(0, 3).Draw(t, "elements"))
+		for i := range elements {
+			elements[i] = drawValue(t, typ.Element())
+		}
+		return elements
+	case abi.Decimal128:
+		return rapid.StringMatching(fmt.Sprintf("0|-?[1-9][0-9]{0,%d}", typ.Digits()-1)).Draw(t, "decimal")
 	case abi.Bool:
 		return rapid.Bool().Draw(t, "bool")
 	case abi.F32:
@@ -79,7 +96,9 @@ func same(a, b []any) bool {
 		if xf && yf && math.IsNaN(x) && math.IsNaN(y) {
 			continue
 		}
-		if a[i] != b[i] {
+		p, pl := a[i].([]any)
+		q, ql := b[i].([]any)
+		if pl != ql || pl && !same(p, q) || !pl && a[i] != b[i] {
 			return false
 		}
 	}
@@ -467,6 +486,9 @@ func (a *answerCase) materialised(consumed int) int {
 		for _, c := range o.Columns {
 			if c.Pass == 0 {
 				total += len(c.Validity) + 4*len(c.Offsets) + len(c.Values)
+				for _, v := range frametest.Values(&c) {
+					total += elementBytes(c.Type, v)
+				}
 				continue
 			}
 			source := a.asked.Columns
@@ -487,12 +509,40 @@ func (a *answerCase) materialised(consumed int) int {
 						total += len(text)
 					}
 				}
+			case from.Type.Kind() == abi.List:
+				total += 4 * (o.Rows + 1)
+				for _, item := range items {
+					total += elementBytes(from.Type, frametest.Values(&from)[a.asked.First+int(item)])
+				}
 			default:
 				total += o.Rows * from.Type.Width()
 			}
 		}
 	}
 	return total
+}
+
+// elementBytes is what the elements of a list count for, 0 for a value that is none.
+func elementBytes(t abi.Type, v any) int {
+	n := 0
+	if t.Kind() != abi.List || v == nil {
+		return 0
+	}
+	for _, e := range v.([]any) {
+		switch e := e.(type) {
+		case bool:
+			n++
+		case string:
+			if t.Element().Kind() == abi.Decimal128 {
+				n += 16
+			} else {
+				n += 4 + len(e)
+			}
+		default:
+			n += t.Element().Width()
+		}
+	}
+	return n
 }
 
 func equal[T comparable](a, b []T) bool {

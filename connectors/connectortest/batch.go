@@ -2,6 +2,7 @@ package connectortest
 
 import (
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/tidemill/tidemill/connectors/format/json"
@@ -50,12 +51,25 @@ func checkColumn(c *record.Column, f record.Field, rows int) error {
 				return fmt.Errorf("row %d is not UTF-8", i)
 			}
 		}
+	case c.Type.Kind() == record.List:
+		if len(c.Offsets) != rows+1 || c.Offsets[0] != 0 || !slices.IsSorted(c.Offsets) {
+			return fmt.Errorf("the offsets %v are not those of %d lists", c.Offsets, rows)
+		}
+		if err := checkColumn(c.Elements, record.Field{Type: f.Type.Element()}, int(c.Offsets[rows])); err != nil {
+			return fmt.Errorf("elements: %w", err)
+		}
 	case c.Type == record.Bool:
 		if len(c.Values) != (rows+7)/8 {
 			return fmt.Errorf("%d bytes of bits for %d rows", len(c.Values), rows)
 		}
 	case len(c.Values) != rows*c.Type.Width():
 		return fmt.Errorf("%d bytes of values for %d rows", len(c.Values), rows)
+	case c.Type.Kind() == record.Decimal128:
+		for i := range rows {
+			if !c.Decimal(i).Fits(c.Type.Digits()) {
+				return fmt.Errorf("row %d has more digits than %v", i, c.Type)
+			}
+		}
 	}
 	return nil
 }

@@ -51,6 +51,12 @@ type commitData struct {
 // ExactlyOnce implements connectors.Sink.
 func (*sink) ExactlyOnce() bool { return true }
 
+// CheckSchema implements connectors.SchemaChecker.
+func (s *sink) CheckSchema(schema *record.Schema) error {
+	_, err := s.format.Encoding(s.formatOptions, schema)
+	return err
+}
+
 // Writer implements connectors.Sink.
 func (s *sink) Writer(_ context.Context, subtask int, schema *record.Schema, states [][]byte) (connectors.Writer, error) {
 	encoder, err := s.format.Encoding(s.formatOptions, schema)

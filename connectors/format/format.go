@@ -10,7 +10,9 @@
 package format
 
 import (
+	"fmt"
 	"sort"
+	"strings"
 	"sync"
 
 	"github.com/tidemill/tidemill/connectors"
@@ -128,7 +130,9 @@ var Options = &spec.Object{
 // SchemaField is the declaration of a `schema` option, to be read with Schema.
 var SchemaField = spec.Field{
 	Name: "schema", Kind: spec.Map, Elem: &spec.Field{Name: "type", Kind: spec.String, Doc: "column type"},
-	Doc: "The columns to read, by name, and their types; a ? after the type allows null. Other columns are ignored.",
+	Doc: "The columns to read, by name, and their types; a ? after the type allows null. Other columns are ignored. Types are " +
+		"bool, i8, i16, i32, i64, f32, f64, date32, timestamp, timestamp_tz, utf8, binary; decimal128(P,S), an exact number of P digits " +
+		"(1 to 38) of which S stand behind the point; and list<T> of any of these. Within { } a decimal128 needs quotes: its name has a comma.",
 }
 
 // Schema reads the `schema` option of a connector whose records are in format t.
@@ -155,7 +159,7 @@ func ParseSchema(entries []spec.MapEntry, elem string) (*record.Schema, error) {
 		typ, ok := record.ParseType(name)
 		if !ok {
 			list = append(list, e.Value.Errorf(ErrSchema, elem, "column %s: there is no type %q%s", e.Name, name,
-				spec.Nearest(name, record.TypeNames())).Do("%s", typesHint()))
+				spec.Nearest(name, record.TypeNames())).Do("%s", typeHint(name)))
 			continue
 		}
 		fields = append(fields, record.Field{Name: e.Name, Type: typ, Nullable: nullable})
@@ -170,7 +174,18 @@ func ParseSchema(entries []spec.MapEntry, elem string) (*record.Schema, error) {
 	return s, nil
 }
 
-func typesHint() string {
+// typeHint says which types there are, or what is wrong with one that is nearly right.
+func typeHint(name string) string {
+	switch {
+	case strings.HasPrefix(name, "decimal128(") && !strings.Contains(name, ")"):
+		return `within { } a type that contains a comma needs quotes: "decimal128(12,2)"`
+	case strings.HasPrefix(name, "decimal"):
+		return fmt.Sprintf("write decimal128(P,S) without spaces: P digits, 1 to %d, of which S stand behind the point, 0 to P", record.DecimalDigits)
+	case strings.HasPrefix(name, "list<list"):
+		return "a list holds any type but lists"
+	case strings.HasPrefix(name, "list<") && strings.Contains(name, "?"):
+		return "an element of a list is never null: a ? may stand after the list only"
+	}
 	hint := "types: "
 	for i, n := range record.TypeNames() {
 		if i > 0 {
@@ -178,5 +193,5 @@ func typesHint() string {
 		}
 		hint += n
 	}
-	return hint + "; a ? after one allows null"
+	return hint + ", decimal128(P,S), and list<T> of one of these; a ? after one allows null"
 }

@@ -20,8 +20,8 @@ const (
 	outOfRange    = "the number is out of range"
 )
 
-// AppendText adds the value that text stands for to a column of any type, as CSV has it: numbers in decimal, bools as true or false in
-// any case of letters or 1 or 0, floats also as NaN, Inf and -Inf, dates and timestamps as ParseDate and ParseTimestamp read
+// AppendText adds the value that text stands for to a column of any type but a list, as CSV has it: numbers in decimal, bools as true or
+// false in any case of letters or 1 or 0, floats also as NaN, Inf and -Inf, dates and timestamps as ParseDate and ParseTimestamp read
 // them, utf8 and binary as they are. It returns "" or what is wrong; the column is unchanged then. It allocates nothing.
 func AppendText(c *record.Column, text []byte) string {
 	switch c.Type {
@@ -48,13 +48,24 @@ func AppendText(c *record.Column, text []byte) string {
 			return wantDate
 		}
 		c.AppendInt(int64(v))
-	default: // both timestamps
+	case record.Timestamp, record.TimestampTZ:
 		v, ok := ParseTimestamp(text)
 		if !ok {
 			return wantTimestamp
 		}
 		c.AppendInt(v)
+	default:
+		return appendDecimal(c, text)
 	}
+	return ""
+}
+
+func appendDecimal(c *record.Column, text []byte) string {
+	v, err := record.ParseDecimal(text, c.Type)
+	if err != nil {
+		return err.Error()
+	}
+	c.AppendDecimal(v)
 	return ""
 }
 
@@ -206,7 +217,8 @@ func parseBool(text []byte) (int64, bool) {
 // view is b as a string without a copy, for calls that do not keep it.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// AppendValueText appends row i of a column, which is not null, as CSV has it: what AppendText reads back to the same value.
+// AppendValueText appends row i of a column, which is not null and no list, as CSV has it: what AppendText reads back to the same
+// value.
 func AppendValueText(dst []byte, c *record.Column, i int) []byte {
 	switch c.Type {
 	case record.UTF8, record.Binary:
@@ -221,8 +233,10 @@ func AppendValueText(dst []byte, c *record.Column, i int) []byte {
 		return AppendDate(dst, int32(c.Int(i)))
 	case record.Timestamp, record.TimestampTZ:
 		return AppendTimestamp(dst, c.Int(i))
+	case record.I8, record.I16, record.I32, record.I64:
+		return strconv.AppendInt(dst, c.Int(i), 10)
 	}
-	return strconv.AppendInt(dst, c.Int(i), 10)
+	return record.AppendDecimal(dst, c.Decimal(i), c.Type.Scale())
 }
 
 // AppendFloatText appends the shortest decimal that reads back as the same float: plain from 1e-6 up to 1e21, else with an exponent

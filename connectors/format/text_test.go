@@ -143,6 +143,20 @@ func TestSchema(t *testing.T) {
 	if err != nil || s.String() != "{a: i32, b: utf8?}" {
 		t.Errorf("%v, %v", s, err)
 	}
+	for written, hint := range map[string]string{
+		"decimal(12,2)": "write decimal128(P,S)", "decimal128(39,2)": "1 to 38", "decimal128(12, 2)": "without spaces", "list<list<i8>>": "any type but lists",
+		"list<utf8?>": "never null", "list": "decimal128(P,S), and list<T>", "decimal128(12": "needs quotes",
+	} {
+		v, _ := spec.ParseText("schema: {a: '"+written+"'}", object)
+		_, err := format.ParseSchema(v.Map("schema"), "type")
+		if e := errcode.Of(err); e == nil || !strings.Contains(e.Hint, hint) {
+			t.Errorf("%s: %v, want the hint %q", written, err, hint)
+		}
+	}
+	v, _ = spec.ParseText("schema:\n  a: decimal128(12,2)\n  b: list<decimal128(12,2)>?\n", object)
+	if s, err := format.ParseSchema(v.Map("schema"), "type"); err != nil || s.String() != "{a: decimal128(12,2), b: list<decimal128(12,2)>?}" {
+		t.Errorf("%v, %v", s, err)
+	}
 	v, _ = spec.ParseText("schema:\n  a: int32\n  b: utf7?\n", object)
 	_, err = format.ParseSchema(v.Map("schema"), "type")
 	list := errcode.Each(err)

@@ -10,8 +10,8 @@ import (
 	"github.com/tidemill/tidemill/runtime/record"
 )
 
-// AppendRowJSON appends a row as a JSON object, for dead letters and messages: times as RFC 3339 text, binary as base64, and
-// floats that JSON does not know as text.
+// AppendRowJSON appends a row as a JSON object, for dead letters and messages: decimals as numbers with all their digits, times
+// as RFC 3339 text, binary as base64, lists as arrays, and floats that JSON does not know as text.
 func AppendRowJSON(dst []byte, b *record.Batch, row int) []byte {
 	dst = append(dst, '{')
 	for i := range b.Columns {
@@ -29,7 +29,18 @@ func appendCell(dst []byte, c *record.Column, row int) []byte {
 	if c.Null(row) {
 		return append(dst, "null"...)
 	}
-	switch c.Type {
+	switch c.Type.Kind() {
+	case record.Decimal128:
+		return record.AppendDecimal(dst, c.Decimal(row), c.Type.Scale())
+	case record.List:
+		dst = append(dst, '[')
+		for from, e := int(c.Offsets[row]), int(c.Offsets[row]); e < int(c.Offsets[row+1]); e++ {
+			if e > from {
+				dst = append(dst, ',')
+			}
+			dst = appendCell(dst, c.Elements, e)
+		}
+		return append(dst, ']')
 	case record.Bool:
 		return strconv.AppendBool(dst, c.Int(row) != 0)
 	case record.F32, record.F64:

@@ -332,6 +332,11 @@ func (m *maker) sink(s *job.Sink) error {
 	if err != nil {
 		return placed(err, s.Name, s.Place)
 	}
+	if checker, ok := c.(connectors.SchemaChecker); ok {
+		if err := checker.CheckSchema(schema); err != nil {
+			return placed(err, s.Name, s.Place)
+		}
+	}
 	n := m.add(&Node{
 		Name: s.Name, Place: s.Place, Parallelism: p, Inputs: []operator.Input{{Port: "in", Schema: schema}},
 		Sink: &Sink{Kind: kind.Name, Connector: c},

@@ -40,6 +40,14 @@ func (s fakeSource) Schema(context.Context) (*record.Schema, error) {
 
 type fakeSink struct{ connectors.Sink }
 
+// CheckSchema refuses a column of the name refused.
+func (fakeSink) CheckSchema(s *record.Schema) error {
+	if s.Index("refused") >= 0 {
+		return errRefused.Errorf("a column cannot be written")
+	}
+	return nil
+}
+
 func init() {
 	connectors.RegisterSource(connectors.SourceType{
 		Name: "fake", Doc: "A test's.",
@@ -70,7 +78,7 @@ func recordFields(text string) []record.Field {
 
 func abiFields(text string) []abi.Field {
 	var list []abi.Field
-	for _, f := range strings.Split(text, ",") {
+	for _, f := range strings.Split(text, ", ") {
 		name, typ, _ := strings.Cut(strings.TrimSpace(f), " ")
 		list = append(list, abi.Field{Name: name, Type: strings.TrimSuffix(typ, "?"), Nullable: strings.HasSuffix(typ, "?")})
 	}

@@ -292,6 +292,10 @@ func bindKeys(entry *abi.Entry, o *job.Operator, ports [][]*stream) ([]operator.
 				if k < 0 {
 					return nil, nil, unknownColumn(schema, c, fmt.Sprintf("for the key of %s", o.Name))
 				}
+				if schema.Fields[k].Type.Kind() == record.List {
+					return nil, nil, errKey.Errorf("column %s is %v, and a list cannot be part of a key", c.Text, schema.Fields[k].Type).
+						At("%s", c.Place).Do("key by another column")
+				}
 				in.Keys = append(in.Keys, k)
 				fields = append(fields, schema.Fields[k])
 			}

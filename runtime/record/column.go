@@ -10,8 +10,8 @@ import (
 // Column is a run of values of one type in Arrow's layout.
 //
 // Validity has bit i (LSB first) set where row i is not null; it is nil where no row is null. Offsets has Len+1 entries, the
-// first 0, for utf8 and binary, else it is nil. Values holds little-endian values of Type.Width bytes, bits for bool, or the
-// bytes that Offsets cut. Values under nulls are zero or empty.
+// first 0, for utf8, binary and lists, else it is nil. Values holds little-endian values of Type.Width bytes, bits for bool, or
+// the bytes that Offsets cut; of a list it is nil, and Offsets cut Elements. Values under nulls are zero or empty.
 type Column struct {
 	Type     Type
 	Len      int
@@ -19,6 +19,7 @@ type Column struct {
 	Validity []byte
 	Offsets  []int32
 	Values   []byte
+	Elements *Column // of a list: the elements of all rows, none of them null; nil for all other types
 }
 
 // NewColumn returns an empty column with room for rows values.
@@ -30,6 +31,10 @@ func NewColumn(t Type, rows int) Column {
 		c.Values = make([]byte, 0, rows*16)
 	case t == Bool:
 		c.Values = make([]byte, 0, (rows+7)/8)
+	case t.Kind() == List:
+		c.Offsets = make([]int32, 1, rows+1)
+		elements := NewColumn(t.Element(), rows)
+		c.Elements = &elements
 	default:
 		c.Values = make([]byte, 0, rows*t.Width())
 	}
@@ -39,14 +44,20 @@ func NewColumn(t Type, rows int) Column {
 // Reset empties the column and keeps its buffers. Only the builder of a column that nobody else has seen may call it.
 func (c *Column) Reset() {
 	c.Len, c.Nulls, c.Validity, c.Values = 0, 0, c.Validity[:0], c.Values[:0]
-	if c.Type.HasOffsets() {
+	if c.Type.HasOffsets() || c.Elements != nil {
 		c.Offsets = append(c.Offsets[:0], 0)
+	}
+	if c.Elements != nil {
+		c.Elements.Reset()
 	}
 }
 
-// Truncate drops all rows from rows on. Only the builder of a column that nobody else has seen may call it: it takes back what was
-// added of a record that turned out bad.
+// Truncate drops all rows from rows on, and the elements of a list that has not been ended. Only the builder of a column that
+// nobody else has seen may call it: it takes back what was added of a record that turned out bad.
 func (c *Column) Truncate(rows int) {
+	if c.Elements != nil {
+		c.Elements.Truncate(int(c.Offsets[min(rows, c.Len)]))
+	}
 	if rows >= c.Len {
 		return
 	}
@@ -65,6 +76,8 @@ func (c *Column) Truncate(rows int) {
 	case c.Type.HasOffsets():
 		c.Offsets = c.Offsets[:rows+1]
 		c.Values = c.Values[:c.Offsets[rows]]
+	case c.Elements != nil:
+		c.Offsets = c.Offsets[:rows+1]
 	case c.Type == Bool:
 		c.Values = c.Values[:whole]
 		if partial != 0 {
@@ -128,6 +141,9 @@ func (c *Column) Word(i int) uint64 { return binary.LittleEndian.Uint64(c.Values
 // Bytes returns row i of a utf8 or binary column, a view.
 func (c *Column) Bytes(i int) []byte { return c.Values[c.Offsets[i]:c.Offsets[i+1]] }
 
+// Decimal returns row i of a decimal128 column.
+func (c *Column) Decimal(i int) Decimal { return decimalAt(c.Values[i*16:]) }
+
 // AppendNull adds a null row.
 func (c *Column) AppendNull() {
 	c.ensureValidity()
@@ -147,8 +163,10 @@ func (c *Column) appendZero() {
 		if c.Len&7 == 0 {
 			c.Values = append(c.Values, 0)
 		}
+	case c.Elements != nil:
+		c.Offsets = append(c.Offsets, int32(c.Elements.Len))
 	default:
-		var zero [8]byte
+		var zero [16]byte
 		c.Values = append(c.Values, zero[:c.Type.Width()]...)
 	}
 }
@@ -219,6 +237,18 @@ func (c *Column) AppendString(v string) {
 	c.present()
 }
 
+// AppendDecimal adds a value to a decimal128 column; it has no more digits than the type.
+func (c *Column) AppendDecimal(v Decimal) {
+	c.Values = v.appendTo(c.Values)
+	c.present()
+}
+
+// EndList adds a row to a list column: the list of what was added to Elements since the row before.
+func (c *Column) EndList() {
+	c.Offsets = append(c.Offsets, int32(c.Elements.Len))
+	c.present()
+}
+
 // AppendFixed adds a value given as its Type.Width little-endian bytes; the type is neither bool nor one with offsets.
 func (c *Column) AppendFixed(v []byte) {
 	c.Values = append(c.Values, v...)
@@ -242,6 +272,9 @@ func (c *Column) AppendRow(from *Column, i int) {
 		c.AppendBytes(from.Bytes(i))
 	case c.Type == Bool:
 		c.AppendInt(from.Int(i))
+	case c.Elements != nil:
+		c.Elements.AppendRange(from.Elements, int(from.Offsets[i]), int(from.Offsets[i+1]))
+		c.EndList()
 	default:
 		w := c.Type.Width()
 		c.Values = append(c.Values, from.Values[i*w:(i+1)*w]...)
@@ -257,14 +290,20 @@ func (c *Column) AppendRange(o *Column, from, to int) {
 		}
 		return
 	}
-	if !c.Type.HasOffsets() {
+	var shift int32
+	switch {
+	case c.Type.HasOffsets():
+		shift = int32(len(c.Values)) - o.Offsets[from]
+		c.Values = append(c.Values, o.Values[o.Offsets[from]:o.Offsets[to]]...)
+	case c.Elements != nil:
+		shift = int32(c.Elements.Len) - o.Offsets[from]
+		c.Elements.AppendRange(o.Elements, int(o.Offsets[from]), int(o.Offsets[to]))
+	default:
 		w := c.Type.Width()
 		c.Values = append(c.Values, o.Values[from*w:to*w]...)
 		c.Len += to - from
 		return
 	}
-	shift := int32(len(c.Values)) - o.Offsets[from]
-	c.Values = append(c.Values, o.Values[o.Offsets[from]:o.Offsets[to]]...)
 	for _, end := range o.Offsets[from+1 : to+1] {
 		c.Offsets = append(c.Offsets, end+shift)
 	}
@@ -275,7 +314,7 @@ func (c *Column) AppendRange(o *Column, from, to int) {
 func (c *Column) Take(rows []int32) Column {
 	out := Column{Type: c.Type}
 	switch {
-	case c.Nulls > 0 || c.Type == Bool:
+	case c.Nulls > 0 || c.Type == Bool || c.Elements != nil:
 		out = NewColumn(c.Type, len(rows))
 		for _, r := range rows {
 			out.AppendRow(c, int(r))
@@ -320,7 +359,7 @@ func (c *Column) Slice(from, to int) Column {
 	if from == 0 && to == c.Len {
 		return *c
 	}
-	if c.Nulls > 0 || c.Type == Bool || c.Type.HasOffsets() {
+	if c.Nulls > 0 || c.Type == Bool || c.Type.HasOffsets() || c.Elements != nil {
 		out := NewColumn(c.Type, to-from)
 		out.AppendRange(c, from, to)
 		return out
@@ -330,7 +369,13 @@ func (c *Column) Slice(from, to int) Column {
 }
 
 // Size is the number of bytes that the buffers hold.
-func (c *Column) Size() int { return len(c.Validity) + 4*len(c.Offsets) + len(c.Values) }
+func (c *Column) Size() int {
+	n := len(c.Validity) + 4*len(c.Offsets) + len(c.Values)
+	if c.Elements != nil {
+		n += c.Elements.Size()
+	}
+	return n
+}
 
 // CountNulls counts the zero bits of the first rows bits of a validity bitmap.
 func CountNulls(validity []byte, rows int) int {

@@ -17,12 +17,13 @@ import (
 //	integers, dates, times   01, the value as i64 with its sign bit flipped, big-endian
 //	f32, f64                 01, the value as f64 with -0.0 = 0.0 and one NaN: bits big-endian, sign bit flipped where it is
 //	                         positive, all bits flipped where it is negative
+//	decimal128               01, the 16 bytes with their sign bit flipped, big-endian
 //	utf8, binary             01, the bytes with 00 written as 00 FF, then 00 00
 //
 // so that comparing encoded keys as bytes compares the tuples (null first, NaN last), and a key column may be widened without
 // moving a key to another group.
 
-// AppendKey appends the encoding of row's key columns to dst.
+// AppendKey appends the encoding of row's key columns to dst. None of them is a list.
 func AppendKey(dst []byte, columns []Column, keys []int, row int) []byte {
 	for _, k := range keys {
 		dst = appendKeyField(dst, &columns[k], row)
@@ -42,6 +43,9 @@ func appendKeyField(dst []byte, c *Column, row int) []byte {
 		return appendEscaped(dst, c.Bytes(row))
 	case c.Type == F32 || c.Type == F64:
 		return binary.BigEndian.AppendUint64(dst, orderedFloat(c.Float(row)))
+	case c.Type.Kind() == Decimal128:
+		d := c.Decimal(row)
+		return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(dst, uint64(d.High)^(1<<63)), d.Low)
 	}
 	return binary.BigEndian.AppendUint64(dst, uint64(c.Int(row))^(1<<63))
 }
@@ -109,6 +113,8 @@ func decodeKeyField(key []byte, c *Column) (int, error) {
 		return 1, nil
 	case c.Type.HasOffsets():
 		return decodeEscaped(key, c)
+	case c.Type.Kind() == Decimal128:
+		return decodeDecimal(key, c)
 	}
 	if len(key) < 8 {
 		return 0, fmt.Errorf("%d bytes left of 8", len(key))
@@ -131,6 +137,18 @@ func decodeKeyField(key []byte, c *Column) (int, error) {
 	}
 	c.AppendInt(v)
 	return 8, nil
+}
+
+func decodeDecimal(key []byte, c *Column) (int, error) {
+	if len(key) < 16 {
+		return 0, fmt.Errorf("%d bytes left of 16", len(key))
+	}
+	d := Decimal{int64(binary.BigEndian.Uint64(key) ^ 1<<63), binary.BigEndian.Uint64(key[8:])}
+	if !d.Fits(c.Type.Digits()) {
+		return 0, fmt.Errorf("%s has more digits than %v", AppendDecimal(nil, d, c.Type.Scale()), c.Type)
+	}
+	c.AppendDecimal(d)
+	return 16, nil
 }
 
 func decodeEscaped(key []byte, c *Column) (int, error) {

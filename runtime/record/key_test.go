@@ -2,6 +2,7 @@ package record_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"math"
@@ -14,13 +15,13 @@ import (
 	"github.com/tidemill/tidemill/runtime/record"
 )
 
-// keyTypes are all types; each may be part of a key.
+// keyTypes are all types but lists; each may be part of a key.
 var keyTypes = []record.Type{
 	record.Bool, record.I8, record.I16, record.I32, record.I64, record.F32, record.F64,
-	record.Date32, record.Timestamp, record.TimestampTZ, record.UTF8, record.Binary,
+	record.Date32, record.Timestamp, record.TimestampTZ, record.UTF8, record.Binary, record.DecimalOf(38, 4),
 }
 
-// cell is a value of a row as Go has it: nil, int64, float64 or string.
+// cell is a value of a row as Go has it: nil, int64, float64, string or record.Decimal.
 type cell any
 
 func drawCell(t *rapid.T, typ record.Type) cell {
@@ -33,6 +34,9 @@ func drawCell(t *rapid.T, typ record.Type) cell {
 	case typ.HasOffsets():
 		// Few letters, zeros among them, so that beginnings are shared and escapes are met.
 		return string(rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 'a', 0xff}), 0, 12).Draw(t, "bytes"))
+	case typ.Kind() == record.Decimal128:
+		high := rapid.OneOf(rapid.Int64Range(-2, 2), rapid.Int64Range(-1<<61, 1<<61)).Draw(t, "high")
+		return record.Decimal{High: high, Low: rapid.Uint64().Draw(t, "low")}
 	case typ == record.F32:
 		return float64(rapid.Float32().Draw(t, "f32"))
 	case typ == record.F64:
@@ -52,6 +56,8 @@ func appendCell(c *record.Column, v cell) {
 		c.AppendFloat(v)
 	case string:
 		c.AppendString(v)
+	case record.Decimal:
+		c.AppendDecimal(v)
 	}
 }
 
@@ -86,6 +92,13 @@ func compareCells(a, b cell) int {
 	case string:
 		if b, ok := b.(string); ok {
 			return strings.Compare(a, b)
+		}
+	case record.Decimal:
+		if b, ok := b.(record.Decimal); ok {
+			if a.High == b.High {
+				return cmp.Compare(a.Low, b.Low)
+			}
+			return cmp.Compare(a.High, b.High)
 		}
 	}
 	return 1 // b is nil
@@ -174,6 +187,8 @@ func cellOf(c *record.Column, i int) cell {
 		return string(c.Bytes(i))
 	case c.Type == record.F32 || c.Type == record.F64:
 		return c.Float(i)
+	case c.Type.Kind() == record.Decimal128:
+		return c.Decimal(i)
 	}
 	return c.Int(i)
 }
@@ -296,7 +311,7 @@ func TestKeyGroups(t *testing.T) {
 func FuzzDecodeKey(f *testing.F) {
 	f.Add([]byte{1, 'a', 0, 0xff, 0, 0, 0}, uint8(3))
 	f.Add([]byte{1, 0x80, 0, 0, 0, 0, 0, 0, 1}, uint8(0))
-	schemas := [][]record.Type{{record.I8}, {record.F32, record.Bool}, {record.Binary}, {record.UTF8, record.I64}}
+	schemas := [][]record.Type{{record.I8}, {record.F32, record.Bool}, {record.Binary}, {record.UTF8, record.I64}, {record.DecimalOf(3, 1)}}
 	f.Fuzz(func(t *testing.T, key []byte, schema uint8) {
 		types := schemas[int(schema)%len(schemas)]
 		columns := make([]record.Column, len(types))

@@ -5,11 +5,20 @@ import (
 	"strings"
 )
 
-// Type is the type of a column. The numbers are those of abi.Type and of the state at rest: they never change.
-type Type uint16
+// Type is the type of a column. Its low 16 bits are the number of its kind, which is that of abi.Type; above them stands what it
+// is made with, so that types are compared and switched on as numbers: 6 bits of a decimal's digits, 6 of its scale, and 4 with
+// the kind of a list's element, whose digits and scale a list of decimals carries. State at rest has types so: they never change.
+type Type uint32
 
-// The types of version 1. Numbers left out (8, 10, 15-19) are reserved for decimal128, time64, list, struct, map, fixed binary
-// and dictionary.
+const (
+	digitsAt  = 16
+	scaleAt   = 22
+	elementAt = 28
+	kindBits  = 1<<digitsAt - 1
+	digitBits = 1<<(scaleAt-digitsAt) - 1
+)
+
+// The types of version 1. Numbers left out (10, 16-19) are reserved for time64, struct, map, fixed binary and dictionary.
 const (
 	Bool        Type = 1
 	I8          Type = 2
@@ -18,24 +27,58 @@ const (
 	I64         Type = 5
 	F32         Type = 6
 	F64         Type = 7
+	Decimal128  Type = 8  // the kind of what DecimalOf makes
 	Date32      Type = 9  // days since 1970-01-01
 	Timestamp   Type = 11 // us since 1970-01-01T00:00:00, no zone
 	TimestampTZ Type = 12 // us since 1970-01-01T00:00:00Z
 	UTF8        Type = 13
 	Binary      Type = 14
+	List        Type = 15 // the kind of what ListOf makes
 )
+
+// DecimalDigits is the greatest number of digits of a decimal128.
+const DecimalDigits = 38
 
 var typeNames = map[Type]string{
 	Bool: "bool", I8: "i8", I16: "i16", I32: "i32", I64: "i64", F32: "f32", F64: "f64", Date32: "date32",
 	Timestamp: "timestamp", TimestampTZ: "timestamp_tz", UTF8: "utf8", Binary: "binary",
 }
 
-// String is the name used in job.yaml and in descriptors.
+// DecimalOf is the type decimal128(digits,scale): numbers of 1 to DecimalDigits decimal digits, of which scale stand behind the
+// point, 0 to digits.
+func DecimalOf(digits, scale int) Type {
+	return Decimal128 | Type(digits)<<digitsAt | Type(scale)<<scaleAt
+}
+
+// ListOf is the type of lists of a type that is not a list itself.
+func ListOf(element Type) Type {
+	return List | element.Kind()<<elementAt | element&^kindBits
+}
+
+// Kind is the type without what it is made with: Decimal128 for decimals of any digits, List for a list of anything.
+func (t Type) Kind() Type { return t & kindBits }
+
+// Digits is the number of digits of a decimal128.
+func (t Type) Digits() int { return int(t >> digitsAt & digitBits) }
+
+// Scale is how many of a decimal128's digits stand behind the point.
+func (t Type) Scale() int { return int(t >> scaleAt & digitBits) }
+
+// Element is the type of a list's elements.
+func (t Type) Element() Type { return t>>elementAt | t&(1<<elementAt-1)&^kindBits }
+
+// String is the name used in job.yaml and in descriptors: "i32", "decimal128(12,2)", "list<utf8>".
 func (t Type) String() string {
 	if s, ok := typeNames[t]; ok {
 		return s
 	}
-	return fmt.Sprintf("type %d", uint16(t))
+	switch t.Kind() {
+	case Decimal128:
+		return fmt.Sprintf("decimal128(%d,%d)", t.Digits(), t.Scale())
+	case List:
+		return "list<" + t.Element().String() + ">"
+	}
+	return fmt.Sprintf("type %d", uint32(t))
 }
 
 // ParseType returns the type of that name.
@@ -45,10 +88,23 @@ func ParseType(name string) (Type, bool) {
 			return t, true
 		}
 	}
-	return 0, false
+	if rest, list := strings.CutPrefix(name, "list<"); list {
+		element, closed := strings.CutSuffix(rest, ">")
+		if !closed || strings.HasPrefix(element, "list<") {
+			return 0, false
+		}
+		t, ok := ParseType(element)
+		return ListOf(t), ok
+	}
+	var digits, scale int
+	if _, err := fmt.Sscanf(name, "decimal128(%d,%d)", &digits, &scale); err != nil || digits < 1 || digits > DecimalDigits || scale < 0 || scale > digits {
+		return 0, false
+	}
+	t := DecimalOf(digits, scale)
+	return t, t.String() == name
 }
 
-// TypeNames lists the names of all types, in the order of their numbers.
+// TypeNames lists the names of the types that are not made with others or with numbers, in the order of their own.
 func TypeNames() []string {
 	var names []string
 	for t := Bool; t <= Binary; t++ {
@@ -61,7 +117,7 @@ func TypeNames() []string {
 
 // Width is the number of bytes of a value in the values buffer; 0 for bool (a bit) and for types with offsets.
 func (t Type) Width() int {
-	switch t {
+	switch t.Kind() {
 	case I8:
 		return 1
 	case I16:
@@ -70,11 +126,13 @@ func (t Type) Width() int {
 		return 4
 	case I64, F64, Timestamp, TimestampTZ:
 		return 8
+	case Decimal128:
+		return 16
 	}
 	return 0
 }
 
-// HasOffsets says whether values are of variable length.
+// HasOffsets says whether values are bytes of variable length: utf8 and binary.
 func (t Type) HasOffsets() bool { return t == UTF8 || t == Binary }
 
 // Integer says whether values are whole numbers, dates and times included: such types encode alike in keys.
@@ -117,7 +175,7 @@ func NewSchema(fields []Field) (*Schema, error) {
 		if seen[f.Name] {
 			return nil, fmt.Errorf("column %q appears twice", f.Name)
 		}
-		if _, ok := typeNames[f.Type]; !ok {
+		if _, ok := ParseType(f.Type.String()); !ok {
 			return nil, fmt.Errorf("column %q: %v is not supported", f.Name, f.Type)
 		}
 		seen[f.Name] = true

@@ -33,7 +33,8 @@ func unkeyed(t *testing.T, fields ...record.Field) []operator.Input {
 // TestPassedThrough gathers and shares columns of every type, with origins and positions of several splits.
 func TestPassedThrough(t *testing.T) {
 	types := []record.Type{record.Bool, record.I8, record.I16, record.I32, record.I64, record.F32, record.F64, record.Date32,
-		record.Timestamp, record.TimestampTZ, record.UTF8, record.Binary}
+		record.Timestamp, record.TimestampTZ, record.UTF8, record.Binary, record.DecimalOf(5, 2), record.ListOf(record.UTF8), record.ListOf(record.Bool),
+		record.ListOf(record.DecimalOf(5, 2))}
 	var fields []record.Field
 	var out []abi.Field
 	for i, typ := range types {
@@ -75,6 +76,14 @@ func TestPassedThrough(t *testing.T) {
 				v = float64(i) / 4
 			case record.UTF8, record.Binary:
 				v = strings.Repeat("ü", i%4)
+			case record.DecimalOf(5, 2):
+				v = fmt.Sprint(i*7 - 50)
+			case record.ListOf(record.UTF8):
+				v = []any{"a", "", fmt.Sprint(i)}[:i%4]
+			case record.ListOf(record.Bool):
+				v = []any{i%3 == 0, i%2 == 0, true, false}[:i%5]
+			case record.ListOf(record.DecimalOf(5, 2)):
+				v = []any{fmt.Sprint(-i), "7"}[:i%3]
 			}
 			if (i+c)%5 == 0 {
 				v = nil
@@ -93,7 +102,7 @@ func TestPassedThrough(t *testing.T) {
 		}
 		for row, item := range items {
 			for c := range types {
-				if v := values(&got.Columns[c])[row]; v != all[c][item] {
+				if v := values(&got.Columns[c])[row]; !reflect.DeepEqual(v, all[c][item]) {
 					t.Fatalf("row %d of item %d, %v: %v, want %v", row, item, types[c], v, all[c][item])
 				}
 			}
@@ -135,17 +144,20 @@ func joined(list []emitted) *record.Batch {
 // TestLargeOutput: more rows than a batch may have come as several batches.
 func TestLargeOutput(t *testing.T) {
 	const rows = 3*record.RowsMax + 5
-	p := emitting([]abi.Field{{Name: "s", Type: "utf8", Nullable: true}, {Name: "n", Type: "i64"}, {Name: "b", Type: "bool"}}, nil, func(c *fakeCall) {
+	p := emitting([]abi.Field{{Name: "s", Type: "utf8", Nullable: true}, {Name: "n", Type: "i64"}, {Name: "b", Type: "bool"},
+		{Name: "l", Type: "list<bool>", Nullable: true}, {Name: "d", Type: "decimal128(38,0)"}}, nil, func(c *fakeCall) {
 		o := frame.OutputRows{Rows: rows, ItemOf: make([]uint32, rows)}
-		var s, b []any
+		var s, b, l, d []any
 		for i := range rows {
 			o.ItemOf[i] = uint32(i % 2)
 			s, b = append(s, fmt.Sprint(i)), append(b, i%3 == 0)
+			l, d = append(l, []any{i%2 == 0, i%3 == 0, i%5 == 0}[:i%4]), append(d, fmt.Sprint(-i))
 			if i%7 == 0 {
-				s[i] = nil
+				s[i], l[i] = nil, nil
 			}
 		}
-		o.Columns = []frame.Column{frametest.Column(abi.UTF8, s...), frametest.Pass(abi.I64, abi.NodeInput, 0, rows), frametest.Column(abi.Bool, b...)}
+		o.Columns = []frame.Column{frametest.Column(abi.UTF8, s...), frametest.Pass(abi.I64, abi.NodeInput, 0, rows), frametest.Column(abi.Bool, b...),
+			frametest.Column(abi.ListOf(abi.Bool), l...), frametest.Column(abi.DecimalOf(38, 0), d...)}
 		c.Batches = []frame.OutputRows{o}
 	})
 	inputs := unkeyed(t, record.Field{Name: "n", Type: record.I64})
@@ -157,14 +169,14 @@ func TestLargeOutput(t *testing.T) {
 		t.Fatalf("%d batches", len(r.emitted))
 	}
 	got := joined(r.emitted)
-	s, n, b := values(&got.Columns[0]), values(&got.Columns[1]), values(&got.Columns[2])
+	s, n, b, l, d := values(&got.Columns[0]), values(&got.Columns[1]), values(&got.Columns[2]), values(&got.Columns[3]), values(&got.Columns[4])
 	for i := range rows {
-		var want any = fmt.Sprint(i)
+		var want, list any = fmt.Sprint(i), []any{i%2 == 0, i%3 == 0, i%5 == 0}[:i%4]
 		if i%7 == 0 {
-			want = nil
+			want, list = nil, nil
 		}
-		if s[i] != want || n[i] != 100+100*(i%2) || b[i] != (i%3 == 0) {
-			t.Fatalf("row %d: %v %v %v", i, s[i], n[i], b[i])
+		if s[i] != want || n[i] != 100+100*(i%2) || b[i] != (i%3 == 0) || !reflect.DeepEqual(l[i], list) || d[i] != fmt.Sprint(-i) {
+			t.Fatalf("row %d: %v %v %v %v %v", i, s[i], n[i], b[i], l[i], d[i])
 		}
 	}
 }
@@ -568,7 +580,7 @@ func TestPrefetch(t *testing.T) {
 	fill := true
 	p := samples(nil)
 	p.descriptor.States[0].Value = []abi.Field{{Name: "s", Type: "utf8"}}
-	p.descriptor.Inputs[0].Prefetch = []string{"map", "value", "list"}
+	p.descriptor.Inputs[0].Prefetch = []string{"map", "value", "lists", "list"}
 	p.answer = func(c *fakeCall) {
 		if fill {
 			c.States = []frametest.State{
@@ -578,6 +590,8 @@ func TestPrefetch(t *testing.T) {
 					Columns: []frame.Column{frametest.Column(abi.UTF8, "e1", "e2")}}},
 				{Kind: abi.StateMap, StateChanges: frame.StateChanges{State: 2, Key: []uint32{1, 1}, Op: []byte{1, 1},
 					Columns: []frame.Column{frametest.Column(abi.UTF8, "b", "a"), frametest.Column(abi.I64, 2, 1)}}},
+				{Kind: abi.StateValue, StateChanges: frame.StateChanges{State: 3, Key: []uint32{1}, Op: []byte{1},
+					Columns: []frame.Column{frametest.Column(abi.DecimalOf(5, 2), "-1230"), frametest.Column(abi.ListOf(abi.I64), []any{7, -8})}}},
 			}
 			return
 		}
@@ -603,7 +617,8 @@ func TestPrefetch(t *testing.T) {
 	r.process(0, sampleBatch(inputs[0].Schema))
 	fill = false
 	r.process(0, sampleBatch(inputs[0].Schema))
-	want := []string{"value [1 2] [] [small <nil>]", "list [1 0] [0 2 2] [e1 e2]", "map [0 1] [0 0 2] [a b] [1 2]"}
+	want := []string{"value [1 2] [] [small <nil>]", "list [1 0] [0 2 2] [e1 e2]", "map [0 1] [0 0 2] [a b] [1 2]",
+		"lists [0 1] [] [<nil> -1230] [<nil> [7 -8]]"}
 	if !reflect.DeepEqual(seen, want) {
 		t.Errorf("got  %q\nwant %q", seen, want)
 	}

@@ -304,6 +304,10 @@ func column(t record.Type, values ...any) record.Column {
 	if t.HasOffsets() && out.Offsets == nil {
 		out.Offsets = []int32{0}
 	}
+	if c.Elements != nil {
+		elements := column(t.Element(), frametest.Values(c.Elements)...)
+		out.Elements = &elements
+	}
 	return out
 }
 

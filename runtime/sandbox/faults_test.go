@@ -19,14 +19,16 @@ import (
 // samples is a program with the descriptor that the sample answers of frametest are for.
 func samples(answer func(*fakeCall)) *program {
 	schema := []abi.Field{{Name: "n", Type: "i64", Nullable: true}, {Name: "s", Type: "utf8", Nullable: true}}
+	lists := []abi.Field{{Name: "l", Type: "list<utf8>", Nullable: true}, {Name: "d", Type: "decimal128(5,2)"}, {Name: "p", Type: "list<utf8>", Nullable: true}}
 	return &program{
 		entry: abi.Entry{Name: "op", Kind: abi.EntryOperator, Inputs: []abi.InputPort{{Name: "in"}}},
 		descriptor: abi.Descriptor{
 			Inputs:  []abi.BindInput{{Columns: []string{"n"}}},
-			Outputs: []abi.BindOutput{{Name: "a", Schema: schema}, {Name: "b", Schema: schema}},
+			Outputs: []abi.BindOutput{{Name: "a", Schema: schema}, {Name: "b", Schema: schema}, {Name: "c", Schema: lists}},
 			States: []abi.BindState{
 				{Name: "value", Kind: "value", Value: schema[:1]}, {Name: "list", Kind: "list", Value: schema[1:]},
 				{Name: "map", Kind: "map", Key: []abi.Field{{Name: "s", Type: "utf8"}}, Value: []abi.Field{{Name: "n", Type: "i64"}}},
+				{Name: "lists", Kind: "value", Value: []abi.Field{lists[1], {Name: "i", Type: "list<i64>"}}},
 			},
 			Timers:  []abi.BindTimer{{Name: "t", Mode: abi.TimerReplace}, {Name: "u", Mode: abi.TimerMany}},
 			Metrics: []abi.BindMetric{{Name: "c", Kind: abi.MetricCounter}, {Name: "g", Kind: abi.MetricGauge}},

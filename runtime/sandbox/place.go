@@ -72,7 +72,9 @@ func formatValue(c *record.Column, row int) string {
 	if c.Null(row) {
 		return "null"
 	}
-	switch c.Type {
+	switch c.Type.Kind() {
+	case record.Decimal128:
+		return string(record.AppendDecimal(nil, c.Decimal(row), c.Type.Scale()))
 	case record.Bool:
 		return strconv.FormatBool(c.Int(row) != 0)
 	case record.F32, record.F64:

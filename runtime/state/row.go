@@ -13,10 +13,11 @@ import (
 //	byte 1       schema version of the state; 1
 //	             null bitmap, bit i (LSB first) set where field i is null
 //	             fixed fields in declaration order, little-endian, a bool as one byte; zero where null
-//	             utf8 and binary fields in declaration order: length as uvarint, then the bytes; empty where null
+//	             utf8, binary and list fields in declaration order: length in bytes as uvarint, then the bytes; empty where null
 //	last 8       the expiry, where there is one: i64, us of processing time, from which on the row is absent
 //
-// so that a row without nulls of fields of fixed size has one length and one place for each field.
+// so that a row without nulls of fields of fixed size has one length and one place for each field. The bytes of a list are its
+// elements end to end: of fixed types as above, a bool as one byte, utf8 and binary each with its length as uvarint before it.
 const (
 	rowNulls   = 1
 	rowExpiry  = 2
@@ -28,7 +29,7 @@ const (
 type Codec struct {
 	fields    []record.Field
 	fixed     []fixedField
-	vars      []int // fields with offsets
+	vars      []int // fields of variable length: utf8, binary and lists
 	fixedSize int
 	nullBytes int
 }
@@ -42,7 +43,7 @@ type fixedField struct {
 func NewCodec(fields []record.Field) *Codec {
 	c := &Codec{fields: fields, nullBytes: (len(fields) + 7) / 8}
 	for i, f := range fields {
-		if f.Type.HasOffsets() {
+		if f.Type.HasOffsets() || f.Type.Kind() == record.List {
 			c.vars = append(c.vars, i)
 			continue
 		}
@@ -91,7 +92,7 @@ func (c *Codec) Append(dst []byte, columns []record.Column, i int) []byte {
 		}
 		dst[head+rowHeader+f>>3] |= 1 << (f & 7)
 	}
-	var zero [8]byte
+	var zero [16]byte
 	for _, f := range c.fixed {
 		col := &columns[f.field]
 		switch {
@@ -107,6 +108,10 @@ func (c *Codec) Append(dst []byte, columns []record.Column, i int) []byte {
 		col := &columns[f]
 		if col.Null(i) {
 			dst = append(dst, 0)
+			continue
+		}
+		if col.Elements != nil {
+			dst = appendList(dst, col, i)
 			continue
 		}
 		v := col.Bytes(i)
@@ -155,6 +160,10 @@ func (c *Codec) Decode(row []byte, columns []record.Column) error {
 			columns[f].AppendNull()
 		case c.fields[f].Type == record.UTF8 && !utf8.Valid(v):
 			return damaged("field %q of a row is not utf8", c.fields[f].Name)
+		case columns[f].Elements != nil:
+			if !decodeList(v, &columns[f]) {
+				return damaged("the list in field %q of a row is not whole", c.fields[f].Name)
+			}
 		default:
 			columns[f].AppendBytes(v)
 		}
@@ -163,6 +172,66 @@ func (c *Codec) Decode(row []byte, columns []record.Column) error {
 		return damaged("%d bytes follow the last field of a row", len(rest))
 	}
 	return nil
+}
+
+// appendList appends the list in row i of a column, with its length in bytes.
+func appendList(dst []byte, c *record.Column, i int) []byte {
+	elements, from, to := c.Elements, int(c.Offsets[i]), int(c.Offsets[i+1])
+	if elements.Type == record.Bool {
+		dst = binary.AppendUvarint(dst, uint64(to-from))
+		for e := from; e < to; e++ {
+			dst = append(dst, byte(elements.Int(e)))
+		}
+		return dst
+	}
+	if width := elements.Type.Width(); width > 0 {
+		dst = binary.AppendUvarint(dst, uint64((to-from)*width))
+		return append(dst, elements.Values[from*width:to*width]...)
+	}
+	n := 0
+	var length [binary.MaxVarintLen64]byte
+	for e := from; e < to; e++ {
+		v := len(elements.Bytes(e))
+		n += binary.PutUvarint(length[:], uint64(v)) + v
+	}
+	dst = binary.AppendUvarint(dst, uint64(n))
+	for e := from; e < to; e++ {
+		v := elements.Bytes(e)
+		dst = append(binary.AppendUvarint(dst, uint64(len(v))), v...)
+	}
+	return dst
+}
+
+// decodeList appends a row to a list column; false where the bytes are not those of a list.
+func decodeList(list []byte, c *record.Column) bool {
+	elements := c.Elements
+	switch width := elements.Type.Width(); {
+	case elements.Type == record.Bool:
+		for _, b := range list {
+			elements.AppendInt(int64(b))
+		}
+	case width > 0:
+		if len(list)%width != 0 {
+			return false
+		}
+		for ; len(list) > 0; list = list[width:] {
+			elements.AppendFixed(list[:width])
+		}
+	default:
+		for len(list) > 0 {
+			n, k := binary.Uvarint(list)
+			if k <= 0 || n > uint64(len(list)-k) {
+				return false
+			}
+			v := list[k : k+int(n)]
+			if list = list[k+int(n):]; elements.Type == record.UTF8 && !utf8.Valid(v) {
+				return false
+			}
+			elements.AppendBytes(v)
+		}
+	}
+	c.EndList()
+	return true
 }
 
 // open checks the header and returns the null bitmap, nil where there is none, and the bytes from the first fixed field on.

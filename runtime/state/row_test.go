@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -18,27 +19,84 @@ var rowFields = []record.Field{
 	{Name: "name", Type: record.UTF8, Nullable: true}, {Name: "ok", Type: record.Bool, Nullable: true}, {Name: "age", Type: record.I8, Nullable: true},
 	{Name: "n", Type: record.I64, Nullable: true}, {Name: "score", Type: record.F32, Nullable: true}, {Name: "blob", Type: record.Binary, Nullable: true},
 	{Name: "at", Type: record.Timestamp, Nullable: true}, {Name: "day", Type: record.Date32, Nullable: true}, {Name: "short", Type: record.I16, Nullable: true},
+	{Name: "price", Type: record.DecimalOf(12, 2), Nullable: true}, {Name: "tags", Type: record.ListOf(record.UTF8), Nullable: true},
+	{Name: "bits", Type: record.ListOf(record.Bool), Nullable: true}, {Name: "shorts", Type: record.ListOf(record.I16), Nullable: true},
+	{Name: "prices", Type: record.ListOf(record.DecimalOf(12, 2)), Nullable: true}, {Name: "blobs", Type: record.ListOf(record.Binary), Nullable: true},
 }
 
 func rowColumns(fields []record.Field, values ...any) []record.Column {
 	columns := make([]record.Column, len(fields))
 	for i, f := range fields {
 		columns[i] = record.NewColumn(f.Type, 1)
-		if i >= len(values) {
-			continue
-		}
-		switch v := values[i].(type) {
-		case nil:
-			columns[i].AppendNull()
-		case int:
-			columns[i].AppendInt(int64(v))
-		case float64:
-			columns[i].AppendFloat(v)
-		case string:
-			columns[i].AppendString(v)
+		if i < len(values) {
+			appendValue(&columns[i], values[i])
 		}
 	}
 	return columns
+}
+
+func appendValue(c *record.Column, v any) {
+	switch v := v.(type) {
+	case nil:
+		c.AppendNull()
+	case int:
+		c.AppendInt(int64(v))
+	case float64:
+		c.AppendFloat(v)
+	case string:
+		c.AppendString(v)
+	case record.Decimal:
+		c.AppendDecimal(v)
+	case []any:
+		for _, e := range v {
+			appendValue(c.Elements, e)
+		}
+		c.EndList()
+	}
+}
+
+// valueAt is the inverse of appendValue.
+func valueAt(c *record.Column, i int) any {
+	switch {
+	case c.Null(i):
+		return nil
+	case c.Elements != nil:
+		list := []any{}
+		for e := c.Offsets[i]; e < c.Offsets[i+1]; e++ {
+			list = append(list, valueAt(c.Elements, int(e)))
+		}
+		return list
+	case c.Type.Kind() == record.Decimal128:
+		return c.Decimal(i)
+	case c.Type.HasOffsets():
+		return string(c.Bytes(i))
+	case c.Type == record.F32:
+		return c.Float(i)
+	}
+	return int(c.Int(i))
+}
+
+func drawValue(t *rapid.T, typ record.Type) any {
+	switch typ.Kind() {
+	case record.List:
+		list := []any{}
+		for range rapid.IntRange(0, 4).Draw(t, "elements") {
+			list = append(list, drawValue(t, typ.Element()))
+		}
+		return list
+	case record.Decimal128:
+		n := rapid.Int64Range(-999_999_999_999, 999_999_999_999).Draw(t, "decimal")
+		return record.Decimal{High: n >> 63, Low: uint64(n)}
+	case record.UTF8:
+		return rapid.StringN(0, 200, 400).Draw(t, "utf8")
+	case record.Binary:
+		return string(rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "binary"))
+	case record.F32:
+		return float64(rapid.Float32().Draw(t, "f32"))
+	case record.Bool:
+		return rapid.IntRange(0, 1).Draw(t, "bool")
+	}
+	return int(rapid.Int64().Draw(t, "int") >> (64 - 8*typ.Width()))
 }
 
 // The bytes at rest of version 1: a change of any of them loses every state ever stored.
@@ -55,7 +113,15 @@ func TestGoldenRows(t *testing.T) {
 		{rowFields[:1], []any{nil}, "0101" + "01" + "00"},
 		{rowFields[4:5], []any{-1.5}, "0001" + "0000c0bf"},
 		{rowFields[:3], []any{"é", 1, -2}, "0001" + "01" + "fe" + "02c3a9"},
-		{rowFields, []any{"a", nil, 7, -1, nil, "\x00", 1, -1, nil}, // fixed fields first, then name and blob
+		{rowFields[9:10], []any{record.Decimal{High: -1, Low: 1<<64 - 1230}}, "0001" + "32fb" + "ffffffffffffffffffffffffffff"},
+		{rowFields[9:10], []any{nil}, "0101" + "01" + "00000000000000000000000000000000"},
+		{rowFields[10:11], []any{[]any{"EWR", "", "é"}}, "0001" + "08" + "03455752" + "00" + "02c3a9"},
+		{rowFields[10:11], []any{[]any{}}, "0001" + "00"},
+		{rowFields[10:11], []any{nil}, "0101" + "01" + "00"},
+		{rowFields[11:12], []any{[]any{1, 0, 1}}, "0001" + "03" + "010001"},
+		{rowFields[12:13], []any{[]any{258, -1}}, "0001" + "04" + "0201" + "ffff"},
+		{rowFields[13:14], []any{[]any{record.Decimal{Low: 5}}}, "0001" + "10" + "05000000000000000000000000000000"},
+		{rowFields[:9], []any{"a", nil, 7, -1, nil, "\x00", 1, -1, nil}, // fixed fields first, then name and blob
 			"0101" + "1201" + "00" + "07" + "ffffffffffffffff" + "00000000" + "0100000000000000" + "ffffffff" + "0000" + "0161" + "0100"},
 	} {
 		codec := state.NewCodec(c.fields)
@@ -76,18 +142,8 @@ func TestRowRoundTrip(t *testing.T) {
 		fields := rowFields[from:rapid.IntRange(from+1, len(rowFields)).Draw(t, "to")]
 		values := make([]any, len(fields))
 		for i, f := range fields {
-			switch {
-			case rapid.IntRange(0, 3).Draw(t, "null") == 0:
-			case f.Type == record.UTF8:
-				values[i] = rapid.StringN(0, 200, 400).Draw(t, "utf8")
-			case f.Type == record.Binary:
-				values[i] = string(rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "binary"))
-			case f.Type == record.F32:
-				values[i] = float64(rapid.Float32().Draw(t, "f32"))
-			case f.Type == record.Bool:
-				values[i] = rapid.IntRange(0, 1).Draw(t, "bool")
-			default:
-				values[i] = int(rapid.Int64().Draw(t, "int") >> (64 - 8*f.Type.Width()))
+			if rapid.IntRange(0, 3).Draw(t, "null") > 0 {
+				values[i] = drawValue(t, f.Type)
 			}
 		}
 		codec := state.NewCodec(fields)
@@ -97,18 +153,8 @@ func TestRowRoundTrip(t *testing.T) {
 			t.Fatalf("%v as %x: %v", values, row, err)
 		}
 		for i, f := range fields {
-			c := &columns[i]
-			var got any
-			switch {
-			case c.Null(0):
-			case f.Type.HasOffsets():
-				got = string(c.Bytes(0))
-			case f.Type == record.F32:
-				got = c.Float(0)
-			default:
-				got = int(c.Int(0))
-			}
-			if nan, ok := got.(float64); got != values[i] && !(ok && math.IsNaN(nan) && math.IsNaN(values[i].(float64))) {
+			got := valueAt(&columns[i], 0)
+			if nan, ok := got.(float64); !reflect.DeepEqual(got, values[i]) && !(ok && math.IsNaN(nan) && math.IsNaN(values[i].(float64))) {
 				t.Fatalf("field %s of %v is decoded as %v", f.Name, values, got)
 			}
 		}
@@ -137,6 +183,24 @@ func TestRowRoundTrip(t *testing.T) {
 			t.Fatalf("%x and a byte: %v", row, err)
 		}
 	})
+}
+
+// TestDamagedLists has lists whose bytes are not those of elements.
+func TestDamagedLists(t *testing.T) {
+	for _, c := range []struct {
+		field int
+		row   string
+	}{{10, "00010103"}, {10, "00010403455752"[:12]}, {10, "000102" + "01ff"}, {10, "00010180"}, {12, "000103" + "010203"}, {13, "000108" + "0000000000000000"}} {
+		b, err := hex.DecodeString(c.row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields := rowFields[c.field : c.field+1]
+		columns := rowColumns(fields)
+		if err := state.NewCodec(fields).Decode(b, columns); !errcode.Is(err, state.CodeDamaged) {
+			t.Errorf("%s as %v: %v", c.row, fields[0].Type, err)
+		}
+	}
 }
 
 func TestRowsOfLaterVersionsAreRefused(t *testing.T) {

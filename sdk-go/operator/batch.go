@@ -11,9 +11,9 @@ import (
 	"github.com/tidemill/tidemill/sdk-go/internal/row"
 )
 
-// BatchIn is an input port whose rows come as columns. C is a struct of them: slices of numbers, Timestamp or Date, Bits,
-// Texts[string], Texts[[]byte], or Nulls of these. Types must be those of the input: nothing is converted. A []Timestamp with the
-// tag `tm:",event_time"` takes the rows' event times.
+// BatchIn is an input port whose rows come as columns. C is a struct of them: slices of numbers, Timestamp, Date or Decimal, Bits,
+// Texts[string], Texts[[]byte], Lists of these, or Nulls of all of them. Types must be those of the input: nothing is converted, but
+// that a decimal may have more digits. A []Timestamp with the tag `tm:",event_time"` takes the rows' event times.
 type BatchIn[C any] struct{ core batchInCore[C] }
 
 // Batch is some rows of the input. The host cuts the input where it wants: results must not depend on where.
@@ -70,7 +70,7 @@ func (c *batchInCore[C]) Run(r *frame.Reader, items int) (int, error) {
 	batch := r.Batch()
 	b.keys = frame.Slice[uint32](r.Keys(), 16, items)
 	c.columns = batch.Columns(c.columns[:0], abi.BatchSize, int(batch.U32(8)))
-	c.layout.View(c.columns, items, unsafe.Pointer(&b.Columns))
+	c.layout.View(c.columns, items, unsafe.Pointer(&b.Columns), &c.slot.Arena)
 	if c.layout.EventTime >= 0 {
 		c.layout.Times(frame.Slice[int64](batch, 20, items), unsafe.Pointer(&b.Columns))
 	}
@@ -142,23 +142,31 @@ func (c *batchOutCore[C]) Reset() {
 
 func (c *batchOutCore[C]) Sections() int { return len(c.batches) }
 
-func (c *batchOutCore[C]) Flush(b *frame.Builder, _ int) {
+func (c *batchOutCore[C]) Flush(b *frame.Builder, _ int) (item uint32, err error) {
 	if len(c.batches) > 0 {
 		c.pass.check(c.slot, c.name)
 	}
 	for i := range c.batches {
 		e := &c.batches[i]
 		columns := len(c.writing.Schema)
-		head := b.Open(abi.SectionBatch, c.id, abi.BatchSize, columns)
+		head := b.Open(abi.SectionBatch, c.id, abi.BatchSize, c.writing.Nodes)
 		b.PutU32(head, uint32(e.rows))
 		b.PutU32(head+4, uint32(columns))
-		b.PutU32(head+8, uint32(columns))
+		b.PutU32(head+8, uint32(c.writing.Nodes))
 		if e.each {
 			b.PutU32(head+12, abi.BatchIdentity)
 		} else {
 			copy(frame.Array[uint32](b, head+16, e.rows), e.items)
 		}
-		c.writing.WriteColumns(b, head+abi.BatchSize, e.rows, unsafe.Pointer(&e.columns))
+		err := c.writing.WriteColumns(b, head+abi.BatchSize, e.rows, unsafe.Pointer(&e.columns))
+		if v, ok := err.(*row.ValueError); ok {
+			item := uint32(v.Row)
+			if !e.each {
+				item = e.items[v.Row]
+			}
+			return item, errors.New("port " + c.name + ", " + v.Error())
+		}
 		b.Close()
 	}
+	return 0, nil
 }

@@ -47,7 +47,31 @@ func (t *Texts[T]) Append(v T) {
 // Reset removes all rows and keeps the memory.
 func (t *Texts[T]) Reset() { t.Offsets, t.Bytes = t.Offsets[:0], t.Bytes[:0] }
 
-// Nulls is a column some of whose rows may be null. Column is a slice of numbers, Bits or Texts.
+// Lists is a column of lists: row i are the elements from Offsets[i] on and before Offsets[i+1]. Column is a slice of numbers, Bits or
+// Texts. The zero Lists has no rows.
+type Lists[Column any] struct {
+	Offsets  []int32
+	Elements Column
+}
+
+// Len is the number of rows.
+func (l *Lists[Column]) Len() int { return max(0, len(l.Offsets)-1) }
+
+// At are the places of row i among the elements: from the first on and before the second.
+func (l *Lists[Column]) At(i int) (from, to int) { return int(l.Offsets[i]), int(l.Offsets[i+1]) }
+
+// Append adds a row of the next n elements, which are to be appended to Elements.
+func (l *Lists[Column]) Append(n int) {
+	if len(l.Offsets) == 0 {
+		l.Offsets = append(l.Offsets, 0)
+	}
+	l.Offsets = append(l.Offsets, l.Offsets[len(l.Offsets)-1]+int32(n))
+}
+
+// Reset removes all rows and keeps the memory, but for Elements, which are the caller's.
+func (l *Lists[Column]) Reset() { l.Offsets = l.Offsets[:0] }
+
+// Nulls is a column some of whose rows may be null. Column is a slice of numbers, Bits, Texts or Lists.
 type Nulls[Column any] struct {
 	Column Column // what stands in the place of a null does not count
 	Valid  Bits   // empty where no row is null

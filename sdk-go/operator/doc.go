@@ -32,6 +32,10 @@
 // are bound to fields once, when the operator is opened; a record costs no reflection and no allocation. Whole numbers widen to the
 // field's type. A column that may be null needs a field of type Null. What comes from a column is valid until the handler returns.
 //
+// The types of columns are those of fields: bool, int8 to int64 and int, float32, float64, string (utf8), []byte (binary), Timestamp,
+// Date, Decimal, whose tag has its digits (`tm:"price,decimal(12,2)"`), and slices of all of these, which are lists. A list is the
+// handler's own until it returns, so it may be sorted in place; slices.Clone keeps it for longer.
+//
 // A handler that is a func literal is a little faster than a method value (some ten nanoseconds a record), and OnBatch, which gets
 // columns, much faster than OnRow.
 //

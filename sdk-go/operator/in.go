@@ -15,8 +15,8 @@ import (
 // with the tag `tm:",event_time"` is no column: it takes the row's event time.
 type In[R any] struct{ core inCore[R] }
 
-// OnRow sets the function that takes the port's rows, one at a time. The row and all its strings and byte slices are valid until
-// the function returns; strings.Clone keeps one. An error rejects the row: the job's policy says what happens to it, and nothing
+// OnRow sets the function that takes the port's rows, one at a time. The row and all its strings, byte slices and lists are valid
+// until the function returns; strings.Clone and slices.Clone keep one. An error rejects the row: the job's policy says what happens to it, and nothing
 // the function did for it takes effect.
 func (in *In[R]) OnRow(handler func(*R) error) { in.core.handler = handler }
 
@@ -34,7 +34,7 @@ type inCore[R any] struct {
 }
 
 func (c *inCore[R]) Declare(s *engine.Slot, d engine.Declaration) error {
-	layout, err := row.Of(reflect.TypeFor[R](), "value")
+	layout, err := row.Of(reflect.TypeFor[R](), "value", d.Options)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (c *inCore[R]) Run(r *frame.Reader, items int) (int, error) {
 	for from := 0; from < items; from += rowsAtOnce {
 		n := min(rowsAtOnce, items-from)
 		at := unsafe.Pointer(unsafe.SliceData(c.rows))
-		c.reading.Read(c.columns, from, n, at, size)
+		c.reading.Read(c.columns, from, n, at, size, &c.slot.Arena)
 		if c.layout.EventTime >= 0 {
 			row.Fill(times, from, n, at, c.layout.EventTime, size)
 		}

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"errors"
 	"reflect"
 	"unsafe"
 
@@ -32,9 +33,12 @@ type keyCore[K any] struct {
 }
 
 func (c *keyCore[K]) Declare(s *engine.Slot, d engine.Declaration) error {
-	layout, err := row.Of(reflect.TypeFor[K](), d.Name)
+	layout, err := row.Of(reflect.TypeFor[K](), d.Name, d.Options)
 	if err != nil {
 		return err
+	}
+	if layout.HasLists() {
+		return errors.New("a list cannot be part of a key")
 	}
 	c.slot, c.layout = s, layout
 	s.AddKey(c)
@@ -72,6 +76,6 @@ func (c *keyCore[K]) Load(section frame.Section) {
 		c.keys = make([]K, n)
 	}
 	if n > 0 {
-		c.reading.Read(c.columns[all:], 0, n, unsafe.Pointer(unsafe.SliceData(c.keys)), unsafe.Sizeof(c.keys[0]))
+		c.reading.Read(c.columns[all:], 0, n, unsafe.Pointer(unsafe.SliceData(c.keys)), unsafe.Sizeof(c.keys[0]), &c.slot.Arena)
 	}
 }

@@ -30,7 +30,7 @@ type emittedRow[R any] struct {
 	item uint32
 }
 
-// Emit emits a row. Its byte slices are copied. Rows of a port keep the order in which they were emitted.
+// Emit emits a row. Its byte slices and lists are copied. Rows of a port keep the order in which they were emitted.
 func (o *Out[R]) Emit(row R) {
 	n := o.n
 	e := &o.rows[n]
@@ -55,17 +55,17 @@ type outCore[R any] struct {
 	layout    *row.Layout
 	pass      passing
 	writing   *row.Writing
-	bytes     int  // of a row in an answer, at most, without its texts
-	texts     bool // rows have strings or byte slices
+	bytes     int  // of a row in an answer, at most, without its texts and lists
+	held      bool // rows have texts or lists
 	accounted int  // rows that the cursor knows of
 }
 
 func (c *outCore[R]) Declare(s *engine.Slot, d engine.Declaration) error {
-	layout, err := row.Of(reflect.TypeFor[R](), "value")
+	layout, err := row.Of(reflect.TypeFor[R](), "value", d.Options)
 	if err != nil {
 		return err
 	}
-	c.slot, c.name, c.layout, c.texts, c.bytes = s, d.Name, layout, layout.HasTexts(), layout.Bytes+rowBytes
+	c.slot, c.name, c.layout, c.held, c.bytes = s, d.Name, layout, layout.HoldsMemory(), layout.Bytes+rowBytes
 	c.out = (*Out[R])(unsafe.Pointer(c))
 	c.out.at, c.out.after = &s.Cursor, c.after
 	c.pass.options = d.Options
@@ -96,15 +96,15 @@ const (
 	rowsStep = 256
 )
 
-// after accounts for the rows emitted since the last time. Texts have no bound, and byte slices are copied at once, so rows with
-// texts come here one by one. Others come in steps that are a small part of what an answer may have.
+// after accounts for the rows emitted since the last time. Texts and lists have no bound, and what their owner may change is
+// copied at once, so rows with them come here one by one. Others come in steps that are a small part of what an answer may have.
 func (c *outCore[R]) after() {
 	o := c.out
-	if c.texts {
+	if c.held {
 		for i := c.accounted; i < o.n; i++ {
 			row := unsafe.Pointer(&o.rows[i].row)
-			c.slot.Cursor.Bytes += c.layout.TextBytes(row)
-			if c.layout.HasSlices() {
+			c.slot.Cursor.Bytes += c.layout.HeldBytes(row)
+			if c.layout.Changing() {
 				c.layout.Own(&c.slot.Arena, row)
 			}
 		}
@@ -117,7 +117,7 @@ func (c *outCore[R]) after() {
 		o.rows = rows
 	}
 	step := 1
-	if !c.texts {
+	if !c.held {
 		step = min(max(c.slot.Cursor.BytesStop/8/c.bytes, 1), rowsStep)
 	}
 	o.stop = min(o.n+step, len(o.rows))
@@ -130,17 +130,17 @@ func (c *outCore[R]) Reset() {
 
 func (c *outCore[R]) Sections() int { return 1 }
 
-func (c *outCore[R]) Flush(b *frame.Builder, done int) {
+func (c *outCore[R]) Flush(b *frame.Builder, done int) (item uint32, err error) {
 	rows := c.out.rows[:c.out.n]
 	if len(rows) == 0 {
-		return
+		return 0, nil
 	}
 	c.pass.check(c.slot, c.name)
 	columns := len(c.writing.Schema)
-	head := b.Open(abi.SectionBatch, c.id, abi.BatchSize, columns)
+	head := b.Open(abi.SectionBatch, c.id, abi.BatchSize, c.writing.Nodes)
 	b.PutU32(head, uint32(len(rows)))
 	b.PutU32(head+4, uint32(columns))
-	b.PutU32(head+8, uint32(columns))
+	b.PutU32(head+8, uint32(c.writing.Nodes))
 	if identity(rows, done) {
 		b.PutU32(head+12, abi.BatchIdentity)
 	} else {
@@ -150,8 +150,12 @@ func (c *outCore[R]) Flush(b *frame.Builder, done int) {
 		}
 	}
 	first := unsafe.Pointer(unsafe.SliceData(rows))
-	c.writing.Write(b, head+abi.BatchSize, row.Rows{At: first, Size: unsafe.Sizeof(rows[0]), N: len(rows)})
+	err = c.writing.Write(b, head+abi.BatchSize, row.Rows{At: first, Size: unsafe.Sizeof(rows[0]), N: len(rows)})
+	if e, ok := err.(*row.ValueError); ok {
+		return rows[e.Row].item, errors.New("port " + c.name + ", " + e.Error())
+	}
 	b.Close()
+	return 0, nil
 }
 
 // identity says whether row i belongs to item i, for all items that took effect.

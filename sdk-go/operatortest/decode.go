@@ -3,9 +3,11 @@ package operatortest
 import (
 	"fmt"
 	"math"
+	"math/big"
 	"unicode/utf8"
 
 	"github.com/tidemill/tidemill/sdk-go/internal/abi"
+	"github.com/tidemill/tidemill/sdk-go/internal/row"
 )
 
 // decoder reads an answer, or a rows block. It panics with a decodeError where the bytes break the contract.
@@ -78,16 +80,15 @@ type passed struct {
 	index int
 }
 
-// columns reads rows from columns of the given types.
-func (d decoder) columns(nodes int, types []abi.Type, n int, pass bool) []values {
+// columns reads rows from columns of the given types, whose nodes begin at an offset.
+func (d decoder) columns(node int, types []row.Type, n int, pass bool) []values {
 	rows := make([]values, n)
 	for r := range rows {
 		rows[r] = make(values, len(types))
 	}
 	for i, t := range types {
-		node := nodes + i*abi.NodeSize
-		if d.u16(node) != int(t) || d.u32(node+4) != n {
-			broken("column %d is of type %d with %d rows, want %d with %d", i, d.u16(node), d.u32(node+4), t, n)
+		if d.u16(node) != int(t.ID) || d.u32(node+4) != n {
+			broken("column %d is of type %d with %d rows, want %d with %d", i, d.u16(node), d.u32(node+4), t.ID, n)
 		}
 		if flag := d.u16(node + 2); flag != 0 {
 			if !pass {
@@ -96,31 +97,54 @@ func (d decoder) columns(nodes int, types []abi.Type, n int, pass bool) []values
 			for r := range rows {
 				rows[r][i] = passed{flag == abi.NodeKey, d.u32(node + 32)}
 			}
+			node += abi.NodeSize
 			continue
 		}
-		d.column(node, t, i, rows)
+		for r, v := range d.column(node, t, n) {
+			rows[r][i] = v
+		}
+		node += nodesOf(types[i:i+1]) * abi.NodeSize
 	}
 	return rows
 }
 
-func (d decoder) column(node int, t abi.Type, i int, rows []values) {
-	n := len(rows)
-	if n == 0 {
-		return
-	}
+// column reads the n values of a column.
+func (d decoder) column(node int, t row.Type, n int) []any {
+	column := make([]any, n)
 	span := func(field int) []byte { return d.bytes(d.u32(node+field), d.u32(node+field+4)) }
 	valid, offsets, data := span(16), span(24), span(32)
+	var items []any
+	if t.ID == abi.List {
+		items = d.elements(node, t, offsets, n)
+	}
 	nulls := 0
-	for r := range rows {
+	for r := range column {
 		if len(valid) > 0 && valid[r/8]>>(r%8)&1 == 0 {
 			nulls++
-			continue
+		} else if t.ID == abi.List {
+			column[r] = elements(items[little.Uint32(offsets[4*r:]):little.Uint32(offsets[4*r+4:])])
+		} else {
+			column[r] = value(t.ID, data, offsets, r)
 		}
-		rows[r][i] = value(t, data, offsets, r)
 	}
 	if nulls != d.u32(node+8) {
-		broken("column %d counts %d nulls and has %d", i, d.u32(node+8), nulls)
+		broken("a column counts %d nulls and has %d", d.u32(node+8), nulls)
 	}
+	return column
+}
+
+// elements reads the column that stands behind that of lists.
+func (d decoder) elements(node int, t row.Type, offsets []byte, n int) []any {
+	last := 0
+	if n > 0 {
+		last = int(little.Uint32(offsets[4*n:]))
+	}
+	child := node + abi.NodeSize
+	if d.u32(node+12) != 1 || d.u32(node+36) != 0 || d.u16(child) != int(t.Element) || d.u32(child+4) != last || d.u32(child+8) != 0 {
+		broken("a list of %d elements with %d children, of which the first is of type %d with %d rows and %d nulls",
+			last, d.u32(node+12), d.u16(child), d.u32(child+4), d.u32(child+8))
+	}
+	return d.column(child, t.Elements(), last)
 }
 
 func value(t abi.Type, data, offsets []byte, r int) any {
@@ -135,6 +159,9 @@ func value(t abi.Type, data, offsets []byte, r int) any {
 		return text
 	case abi.Binary:
 		return append([]byte{}, data[little.Uint32(offsets[4*r:]):little.Uint32(offsets[4*r+4:])]...)
+	case abi.Decimal128:
+		n := new(big.Int).SetUint64(little.Uint64(data[16*r:]))
+		return n.Add(n, new(big.Int).Lsh(big.NewInt(int64(little.Uint64(data[16*r+8:]))), 64))
 	case abi.I8:
 		return int64(int8(data[r]))
 	case abi.I16:
@@ -150,9 +177,9 @@ func value(t abi.Type, data, offsets []byte, r int) any {
 }
 
 // decodeBlock reads a rows block.
-func decodeBlock(b []byte, types []abi.Type) []values {
+func decodeBlock(b []byte, types []row.Type) []values {
 	d := decoder(b)
-	if d.u32(4) != len(types) || d.u32(12) > len(b) {
+	if d.u32(4) != len(types) || d.u32(8) != nodesOf(types) || d.u32(12) > len(b) {
 		broken("a block of %d columns and %d bytes", d.u32(4), d.u32(12))
 	}
 	return d.columns(abi.BlockSize, types, d.u32(0), false)

@@ -3,9 +3,12 @@ package operatortest
 import (
 	"encoding/binary"
 	"math"
+	"math/big"
+	"slices"
 
 	"github.com/tidemill/tidemill/sdk-go/internal/abi"
 	"github.com/tidemill/tidemill/sdk-go/internal/frame"
+	"github.com/tidemill/tidemill/sdk-go/internal/row"
 )
 
 var little = binary.LittleEndian
@@ -79,48 +82,97 @@ func (e *encoder) span(field int, data []byte) {
 	little.PutUint32(e.b[field+4:], uint32(len(data)))
 }
 
-// columns writes rows as columns, whose nodes begin at an offset.
-func (e *encoder) columns(nodes int, types []abi.Type, rows []values) {
-	for i, t := range types {
-		node := nodes + i*abi.NodeSize
-		little.PutUint16(e.b[node:], uint16(t))
-		little.PutUint32(e.b[node+4:], uint32(len(rows)))
-		if len(rows) == 0 {
-			continue
+// nodesOf is how many nodes columns have.
+func nodesOf(types []row.Type) int {
+	n := len(types)
+	for _, t := range types {
+		if t.ID == abi.List {
+			n++
 		}
-		valid, data, offsets := make([]byte, (len(rows)+7)/8), []byte(nil), []byte(nil)
-		nulls := 0
-		if t == abi.Bool {
-			data = make([]byte, (len(rows)+7)/8)
-		}
-		for r, row := range rows {
-			v := row[i]
-			if v == nil {
-				nulls++
-			} else {
-				valid[r/8] |= 1 << (r % 8)
-			}
-			switch t {
-			case abi.Bool:
-				if v == true {
-					data[r/8] |= 1 << (r % 8)
-				}
-			case abi.UTF8, abi.Binary:
-				offsets = little.AppendUint32(offsets, uint32(len(data)))
-				data = appendText(data, v)
-			default:
-				data = appendNumber(data, t, v)
-			}
-		}
-		if nulls > 0 {
-			little.PutUint32(e.b[node+8:], uint32(nulls))
-			e.span(node+16, valid)
-		}
-		if offsets != nil {
-			e.span(node+24, little.AppendUint32(offsets, uint32(len(data))))
-		}
-		e.span(node+32, data)
 	}
+	return n
+}
+
+// columns writes rows as columns, whose nodes begin at an offset.
+func (e *encoder) columns(node int, types []row.Type, rows []values) {
+	for i, t := range types {
+		column := make([]any, len(rows))
+		for r, row := range rows {
+			column[r] = row[i]
+		}
+		e.column(node, t, column)
+		node += nodesOf(types[i:i+1]) * abi.NodeSize
+	}
+}
+
+func (e *encoder) column(node int, t row.Type, column []any) {
+	little.PutUint16(e.b[node:], uint16(t.ID))
+	little.PutUint32(e.b[node+4:], uint32(len(column)))
+	valid, data, offsets := make([]byte, (len(column)+7)/8), []byte(nil), []byte(nil)
+	if t.ID == abi.Bool {
+		data = make([]byte, (len(column)+7)/8)
+	}
+	nulls, items := 0, elements{}
+	for r, v := range column {
+		if v == nil {
+			nulls++
+		} else {
+			valid[r/8] |= 1 << (r % 8)
+		}
+		switch t.ID {
+		case abi.Bool:
+			if v == true {
+				data[r/8] |= 1 << (r % 8)
+			}
+		case abi.UTF8, abi.Binary:
+			offsets = little.AppendUint32(offsets, uint32(len(data)))
+			data = appendText(data, v)
+		case abi.List:
+			offsets = little.AppendUint32(offsets, uint32(len(items)))
+			items = appendList(items, t.Elements(), v)
+		case abi.Decimal128:
+			data = appendDecimal(data, v)
+		default:
+			data = appendNumber(data, t.ID, v)
+		}
+	}
+	if nulls > 0 {
+		little.PutUint32(e.b[node+8:], uint32(nulls))
+		e.span(node+16, valid)
+	}
+	if t.ID == abi.List {
+		little.PutUint32(e.b[node+12:], 1)
+		e.column(node+abi.NodeSize, t.Elements(), items)
+	}
+	if offsets != nil {
+		e.span(node+24, little.AppendUint32(offsets, uint32(max(len(data), len(items)))))
+	}
+	e.span(node+32, data)
+}
+
+// appendList appends the elements of a list. Under a null stands something too, which does not count.
+func appendList(items elements, t row.Type, v any) elements {
+	switch {
+	case v != nil:
+		return append(items, v.(elements)...)
+	case t.ID == abi.UTF8, t.ID == abi.Binary:
+		return append(items, "nobody's business")
+	case t.ID == abi.Decimal128:
+		return append(items, big.NewInt(1))
+	case t.ID == abi.Bool:
+		return append(items, true)
+	}
+	return append(items, int64(1))
+}
+
+func appendDecimal(data []byte, v any) []byte {
+	n, ok := v.(*big.Int)
+	if !ok {
+		return append(data, "nobody's busines"...) // as in appendNumber
+	}
+	b := new(big.Int).And(n, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 128), big.NewInt(1))).FillBytes(make([]byte, 16))
+	slices.Reverse(b)
+	return append(data, b...)
 }
 
 func appendText(data []byte, v any) []byte {
@@ -156,11 +208,12 @@ func appendNumber(data []byte, t abi.Type, v any) []byte {
 }
 
 // encodeBlock makes a rows block.
-func encodeBlock(types []abi.Type, rows []values) []byte {
-	e := &encoder{b: make([]byte, abi.BlockSize+len(types)*abi.NodeSize)}
+func encodeBlock(types []row.Type, rows []values) []byte {
+	nodes := nodesOf(types)
+	e := &encoder{b: make([]byte, abi.BlockSize+nodes*abi.NodeSize)}
 	e.columns(abi.BlockSize, types, rows)
 	e.pad()
-	for i, n := range []int{len(rows), len(types), len(types), len(e.b)} {
+	for i, n := range []int{len(rows), len(types), nodes, len(e.b)} {
 		little.PutUint32(e.b[4*i:], uint32(n))
 	}
 	return e.b

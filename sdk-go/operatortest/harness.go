@@ -10,6 +10,7 @@ import (
 
 	"github.com/tidemill/tidemill/sdk-go/internal/abi"
 	"github.com/tidemill/tidemill/sdk-go/internal/engine"
+	"github.com/tidemill/tidemill/sdk-go/internal/row"
 	"github.com/tidemill/tidemill/sdk-go/operator"
 )
 
@@ -138,8 +139,8 @@ func (h *Harness) describe() error {
 
 func (h *Harness) input(in abi.InputPort) error {
 	schema := in.Columns
-	if row, ok := h.config.Inputs[in.Name]; ok {
-		list, _, err := fields(reflect.TypeOf(row), "value")
+	if given, ok := h.config.Inputs[in.Name]; ok {
+		list, _, err := fields(reflect.TypeOf(given), "value", schema)
 		if err != nil {
 			return err
 		}
@@ -149,7 +150,7 @@ func (h *Harness) input(in abi.InputPort) error {
 		}
 	}
 	for _, column := range schema {
-		h.inputs[in.Name] = append(h.inputs[in.Name], field{Field: column, typ: typeByName[column.Type]})
+		h.inputs[in.Name] = append(h.inputs[in.Name], field{Field: column, typ: row.ParseType(column.Type)})
 	}
 	var key []abi.Field
 	for _, name := range h.config.Key {
@@ -186,18 +187,18 @@ func (h *Harness) replace() (err error) {
 // Send sends rows to a port, as one batch, and fires the processing-time timers that are due after it.
 func Send[R any](h *Harness, port string, rows ...R) {
 	h.t.Helper()
-	list, timeField, err := fields(reflect.TypeFor[R](), "value")
-	if err != nil {
-		h.t.Fatal(err)
-	}
 	schema, ok := h.inputs[port]
 	if !ok {
 		h.t.Fatalf("the operator has no port %s", port)
 	}
+	list, timeField, err := fields(reflect.TypeFor[R](), "value", h.request.Inputs[h.portIndex(port)].Schema)
+	if err != nil {
+		h.t.Fatal(err)
+	}
 	items := make([]item, 0, len(rows))
 	for i := range rows {
 		v := reflect.ValueOf(&rows[i]).Elem()
-		it := item{port: port, sent: rows[i], time: int64(operator.NoTime), row: project(h.t, take(v, list), list, schema)}
+		it := item{port: port, sent: rows[i], time: int64(operator.NoTime), row: project(h.t, take(h.t, v, list), list, schema)}
 		for j, column := range schema {
 			if column.Name == h.config.EventTime && it.row[j] != nil {
 				it.time = it.row[j].(int64)
@@ -242,7 +243,8 @@ func (h *Harness) AdvanceWatermark(to operator.Timestamp) {
 	}
 }
 
-// AdvanceProcessingTime moves processing time and fires the timers that are due. Going back does nothing.
+// AdvanceProcessingTime moves processing time, has state with a time to live expire, and fires the timers that are due. Going back
+// does nothing.
 func (h *Harness) AdvanceProcessingTime(to operator.Timestamp) {
 	if int64(to) <= h.now {
 		return
@@ -289,15 +291,15 @@ func (h *Harness) fire(domain byte) {
 // types fail the test.
 func Rows[R any](h *Harness, port string) []R {
 	h.t.Helper()
-	list, timeField, err := fields(reflect.TypeFor[R](), "value")
-	if err != nil {
-		h.t.Fatal(err)
-	}
 	i := slices.IndexFunc(h.descriptor.Outputs, func(o abi.BindOutput) bool { return o.Name == port })
 	if i < 0 {
 		h.t.Fatalf("the operator has no output port %s", port)
 	}
 	schema := h.descriptor.Outputs[i].Schema
+	list, timeField, err := fields(reflect.TypeFor[R](), "value", schema)
+	if err != nil {
+		h.t.Fatal(err)
+	}
 	if err := fit(list, schema); err != nil {
 		h.t.Fatalf("the rows of port %s as %v: %v", port, reflect.TypeFor[R](), err)
 	}

@@ -30,9 +30,9 @@ func (x host) state(id uint32) *stateStore {
 
 func (x host) StateGet(id, key uint32, mapKey, out []byte) int32 {
 	st := x.state(id)
-	rows := st.cells[x.h.running.names[key]]
+	rows := st.rows(x.h.running.names[key], x.h.now)
 	if st.kind == abi.StateMap {
-		i, found := st.find(rows, decodeBlock(mapKey, st.keyTypes)[0])
+		i, found := slices.BinarySearchFunc(rows, decodeBlock(mapKey, st.keyTypes)[0], st.compareKeys)
 		if !found {
 			return -1
 		}
@@ -50,7 +50,7 @@ func (x host) StateGet(id, key uint32, mapKey, out []byte) int32 {
 
 func (x host) ScanOpen(id, key uint32, bounds []byte, flags uint32) int32 {
 	st, r := x.state(id), x.h.running
-	rows := slices.Clone(st.cells[r.names[key]])
+	rows := st.rows(r.names[key], x.h.now)
 	if flags&(abi.ScanLow|abi.ScanHigh) != 0 {
 		limits := decodeBlock(bounds, st.keyTypes)
 		if flags&abi.ScanLow != 0 {
@@ -117,6 +117,6 @@ func (x host) Apply(data []byte) {
 		if r.applied[s.index] == nil {
 			r.applied[s.index] = x.h.store.states[s.index].clone()
 		}
-		decodeState(d, r, r.applied[s.index], s.at)
+		decodeState(d, r, r.applied[s.index], s.at, x.h.now)
 	}
 }

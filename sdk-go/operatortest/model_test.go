@@ -43,9 +43,13 @@ type cell struct {
 	Text  string
 	Bytes []byte
 	Maybe operator.Null[int32]
+	Price operator.Null[operator.Decimal] `tm:"price,decimal(9,3)"`
+	Tags  []string
+	Sums  operator.Null[[]operator.Decimal] `tm:"sums,decimal(9,3)"`
 }
 
 type part struct {
+	Cost operator.Decimal `tm:"cost,decimal(6,2)"`
 	N    int16
 	Text string
 }
@@ -63,7 +67,10 @@ type program struct {
 	List  state.List[cell]
 	Names state.List[string] `tm:"names,prefetch"`
 	Map   state.Map[part, cell]
-	Small state.Map[int64, string] `tm:"small,prefetch=in late"`
+	Small state.Map[int64, string]                        `tm:"small,prefetch=in late"`
+	Brief state.Value[cell]                               `tm:"brief,ttl=1ms"`
+	Fade  state.List[[]int32]                             `tm:"fade,ttl=2ms"`
+	Mist  state.Map[operator.Decimal, []operator.Decimal] `tm:"mist,ttl=1ms,decimal(5,1),prefetch=in"`
 	Early operator.Timer
 	Late  operator.Timer `tm:"late,many"`
 	Once  operator.Timer `tm:"once,drop"`
@@ -87,26 +94,63 @@ func (p *program) note(format string, args ...any) {
 }
 
 func cellOf(n int64, text string) cell {
-	c := cell{N: n, Text: text, Bytes: []byte(text + "!")}
+	c := cell{N: n, Text: text, Bytes: []byte(text + "!"), Tags: slices.Repeat([]string{text}, int(n&3))}
 	if n%3 != 0 {
 		c.Maybe = operator.Some(int32(n))
+		c.Price = operator.Some(operator.NewDecimal(n, int(n&1)+1)) // of another scale than its column
+	}
+	if n%5 != 0 {
+		c.Sums = operator.Some([]operator.Decimal{c.Price.Value, operator.NewDecimal(n, 0)})
 	}
 	return c
 }
 
+var half = operator.NewDecimal(5, 1)
+
+func add(a, b operator.Decimal) operator.Decimal {
+	sum, err := a.Add(b)
+	if err != nil {
+		panic(err)
+	}
+	return sum
+}
+
+func partOf(n int16, text string) part { return part{operator.NewDecimal(int64(n%3), 0), n, text} }
+
+func tenth(n int64) operator.Decimal { return operator.NewDecimal(n%4*10, 2) }
+
 func (p *program) onRow(c *command) error {
 	p.Notch.Add(1)
-	key := part{int16(c.N), c.Text}
+	key := partOf(int16(c.N), c.Text)
 	switch c.Op {
 	case "set":
 		value := cellOf(c.N, c.Text)
 		p.Cell.Set(value)
 		value.Bytes[0] = '?' // what was written is a copy
+		if len(value.Tags) > 0 {
+			value.Tags[0] = "?"
+		}
+		if value.Sums.Valid {
+			value.Sums.Value[0] = half
+		}
 	case "edit":
 		e := p.Cell.Edit()
 		e.N += c.N
 		e.Text += c.Text
+		e.Price = operator.Some(add(e.Price.Value, half))
+		e.Tags = append(e.Tags, c.Text)
+		e.Sums = operator.Some(append(e.Sums.Value, half))
 		*p.Count.Edit() += c.N
+	case "fresh":
+		p.Brief.Set(cellOf(c.N, c.Text))
+		p.Fade.Append([]int32{int32(c.N), 7})
+		p.Mist.Set(tenth(c.N), []operator.Decimal{operator.NewDecimal(c.N, 0)})
+	case "renew":
+		p.Brief.Edit().N++
+		list := p.Mist.Edit(tenth(c.N))
+		*list = append(*list, half)
+	case "seen":
+		p.note("%v %v %d %s", p.Brief.Has(), p.Brief.Get(), p.Fade.Len(), p.seen(tenth(c.N)))
 	case "clear":
 		p.Cell.Clear()
 		p.Count.Clear()
@@ -188,15 +232,28 @@ func (p *program) onRow(c *command) error {
 	return nil
 }
 
+// seen is what has not expired.
+func (p *program) seen(key operator.Decimal) string {
+	list, found := p.Mist.Get(key)
+	all := []string{fmt.Sprint(list, found)}
+	for _, v := range p.Fade.All() {
+		all = append(all, fmt.Sprint(v))
+	}
+	for k, v := range p.Mist.Range(operator.NewDecimal(-10, 2), operator.NewDecimal(1, 0)) {
+		all = append(all, fmt.Sprint(k.String(), v))
+	}
+	return strings.Join(all, ",")
+}
+
 // scan loops over both maps, changes them inside the loop, and looks into one loop from another.
 func (p *program) scan(n int64) string {
 	var all []string
 	for k, v := range p.Map.All() {
 		inner := 0
-		for range p.Map.Range(k, part{k.N + 2, ""}) {
+		for range p.Map.Range(k, partOf(k.N+2, "")) {
 			inner++
 		}
-		p.Map.Set(part{k.N, k.Text + "'"}, v) // is not seen by the outer loop
+		p.Map.Set(part{k.Cost, k.N, k.Text + "'"}, v) // is not seen by the outer loop
 		if k.N%4 == 0 {
 			p.Map.Delete(k)
 		}
@@ -247,7 +304,38 @@ type modelKey struct {
 	names  []string
 	m      map[part]cell
 	small  map[int64]string
+	brief  *timed[cell]
+	fade   []timed[[]int32]
+	mist   map[string]timed[[]operator.Decimal] // by the text of the key
 	timers []modelTimer
+}
+
+// timed is what expires.
+type timed[T any] struct {
+	value T
+	at    int64
+}
+
+func fresh[T any](t timed[T], now, ms int64) bool { return now < t.at+ms*1000 }
+
+// stored is a cell as it is when it is read.
+func stored(c cell) cell {
+	c.Price.Value = rescaled(c.Price, 3)
+	for i, d := range c.Sums.Value {
+		c.Sums.Value[i] = rescaled(operator.Some(d), 3)
+	}
+	return c
+}
+
+func rescaled(d operator.Null[operator.Decimal], scale int) operator.Decimal {
+	if !d.Valid {
+		return operator.Decimal{}
+	}
+	rounded, err := d.Value.Round(scale)
+	if err != nil {
+		panic(err)
+	}
+	return rounded
 }
 
 type modelTimer struct {
@@ -260,7 +348,7 @@ var timerNames = []string{"early", "late", "once", "clock"}
 
 func (m *model) key(name string) *modelKey {
 	if m.keys[name] == nil {
-		m.keys[name] = &modelKey{m: map[part]cell{}, small: map[int64]string{}}
+		m.keys[name] = &modelKey{m: map[part]cell{}, small: map[int64]string{}, mist: map[string]timed[[]operator.Decimal]{}}
 	}
 	return m.keys[name]
 }
@@ -277,15 +365,20 @@ func orZero[T any](p *T) (v T) {
 }
 
 func (m *model) row(c command) {
-	k, key := m.key(c.Key), part{int16(c.N), c.Text}
+	k, key := m.key(c.Key), partOf(int16(c.N), c.Text)
+	key.Cost = rescaled(operator.Some(key.Cost), 2)
+	m.expire(k)
 	m.rows++
 	switch c.Op {
 	case "set":
-		v := cellOf(c.N, c.Text)
+		v := stored(cellOf(c.N, c.Text))
 		k.cell = &v
 	case "edit":
 		v := orZero(k.cell)
 		v.N, v.Text = v.N+c.N, v.Text+c.Text
+		v.Price, v.Tags = operator.Some(add(v.Price.Value, half)), append(slices.Clone(v.Tags), c.Text)
+		v.Sums = operator.Some(append(slices.Clone(v.Sums.Value), half))
+		v = stored(v)
 		k.cell = &v
 		n := orZero(k.count) + c.N
 		k.count = &n
@@ -294,7 +387,7 @@ func (m *model) row(c command) {
 	case "get":
 		m.note(c, "%v %v %v %v", k.cell != nil, orZero(k.cell), k.count != nil, orZero(k.count))
 	case "append":
-		k.list, k.names = append(k.list, cellOf(c.N, c.Text)), append(k.names, c.Text)
+		k.list, k.names = append(k.list, stored(cellOf(c.N, c.Text))), append(k.names, c.Text)
 	case "list":
 		k.list = append(k.list, k.list[:min(3, len(k.list))]...)
 		var all []string
@@ -308,7 +401,9 @@ func (m *model) row(c command) {
 			k.names = nil
 		}
 	case "put":
-		k.m[key], k.small[c.N] = cellOf(c.N, c.Text), c.Text
+		k.m[key], k.small[c.N] = stored(cellOf(c.N, c.Text)), c.Text
+	case "fresh", "renew", "seen":
+		m.brief(k, c)
 	case "delete":
 		delete(k.m, key)
 		delete(k.small, c.N)
@@ -342,7 +437,45 @@ func (m *model) row(c command) {
 	}
 }
 
-func comparePart(a, b part) int { return cmp.Or(cmp.Compare(a.N, b.N), cmp.Compare(a.Text, b.Text)) }
+// expire drops what is older than its time to live.
+func (m *model) expire(k *modelKey) {
+	if k.brief != nil && !fresh(*k.brief, m.now, 1) {
+		k.brief = nil
+	}
+	k.fade = slices.DeleteFunc(k.fade, func(t timed[[]int32]) bool { return !fresh(t, m.now, 2) })
+	maps.DeleteFunc(k.mist, func(_ string, t timed[[]operator.Decimal]) bool { return !fresh(t, m.now, 1) })
+}
+
+func (m *model) brief(k *modelKey, c command) {
+	key := rescaled(operator.Some(tenth(c.N)), 1).String()
+	switch c.Op {
+	case "fresh":
+		k.brief = &timed[cell]{stored(cellOf(c.N, c.Text)), m.now}
+		k.fade = append(k.fade, timed[[]int32]{[]int32{int32(c.N), 7}, m.now})
+		k.mist[key] = timed[[]operator.Decimal]{[]operator.Decimal{operator.NewDecimal(c.N*10, 1)}, m.now}
+	case "renew":
+		v := orZero(k.brief).value
+		v.N++
+		k.brief = &timed[cell]{v, m.now}
+		k.mist[key] = timed[[]operator.Decimal]{append(slices.Clone(k.mist[key].value), half), m.now}
+	case "seen":
+		at, found := k.mist[key]
+		all := []string{fmt.Sprint(at.value, found)}
+		for _, t := range k.fade {
+			all = append(all, fmt.Sprint(t.value))
+		}
+		for _, key := range slices.Sorted(maps.Keys(k.mist)) {
+			if key != "-0.2" && key != "-0.3" { // below the range
+				all = append(all, fmt.Sprint(key, k.mist[key].value))
+			}
+		}
+		m.note(c, "%v %v %d %s", k.brief != nil, orZero(k.brief).value, len(k.fade), strings.Join(all, ","))
+	}
+}
+
+func comparePart(a, b part) int {
+	return cmp.Or(a.Cost.Cmp(b.Cost), cmp.Compare(a.N, b.N), cmp.Compare(a.Text, b.Text))
+}
 
 func (k *modelKey) scan(n int64) string {
 	var all []string
@@ -350,11 +483,11 @@ func (k *modelKey) scan(n int64) string {
 	for _, key := range slices.SortedFunc(maps.Keys(before), comparePart) {
 		inner := 0
 		for other := range k.m {
-			if comparePart(other, key) >= 0 && comparePart(other, part{key.N + 2, ""}) < 0 {
+			if comparePart(other, key) >= 0 && comparePart(other, partOf(key.N+2, "")) < 0 {
 				inner++
 			}
 		}
-		k.m[part{key.N, key.Text + "'"}] = before[key]
+		k.m[part{key.Cost, key.N, key.Text + "'"}] = before[key]
 		if key.N%4 == 0 {
 			delete(k.m, key)
 		}
@@ -421,7 +554,7 @@ func (m *model) timer(name string, k *modelKey, t modelTimer) {
 }
 
 var ops = strings.Fields(`set edit edit clear get get append append append list drop put put put put delete look look wipe scan scan
-	early early late late once once clock cancel pass pass fail panic`)
+	early early late late once once clock cancel pass pass fail panic fresh fresh fresh renew seen seen seen`)
 
 func TestProgramsEqualTheModel(t *testing.T) {
 	for seed := range uint64(40) {
@@ -456,6 +589,9 @@ func runProgram(t *testing.T, seed uint64) {
 			}
 		case 1:
 			m.now = max(m.now, r.Int64N(60))
+			if r.IntN(2) == 0 {
+				m.now += []int64{1, 500, 999, 1000, 2000}[r.IntN(5)]
+			}
 			h.AdvanceProcessingTime(operator.Timestamp(m.now))
 			m.fire(true, m.now)
 		}
@@ -476,6 +612,7 @@ func compareWithModel(t *testing.T, h *operatortest.Harness, m *model) {
 	}
 	got, want := byKey(operatortest.Rows[noted](h, "notes")), byKey(m.notes)
 	for _, key := range slices.Sorted(maps.Keys(m.keys)) {
+		m.expire(m.keys[key])
 		for i, w := range want[key] {
 			if i >= len(got[key]) || got[key][i] != w {
 				t.Fatalf("key %s, note %d of %d and %d:\n got %.200v\nwant %+v", key, i, len(got[key]), len(want[key]), got[key][i:], w)
@@ -522,7 +659,15 @@ func compareState(t *testing.T, h *operatortest.Harness, key string, want *model
 			t.Errorf("key %s, %s:\n got %+v\nwant %+v", key, what, got, want)
 		}
 	}
-	c, has := operatortest.Value[cell](h, "cell", key)
+	c, has := operatortest.Value[cell](h, "brief", key)
+	same("brief", []any{c, has}, []any{orZero(want.brief).value, want.brief != nil})
+	same("fade", len(operatortest.List[[]int32](h, "fade", key)), len(want.fade))
+	mist := map[string]timed[[]operator.Decimal]{}
+	for k, v := range operatortest.Map[operator.Decimal, []operator.Decimal](h, "mist", key) {
+		mist[k.String()] = timed[[]operator.Decimal]{v, want.mist[k.String()].at}
+	}
+	same("mist", mist, want.mist)
+	c, has = operatortest.Value[cell](h, "cell", key)
 	same("cell", []any{c, has}, []any{orZero(want.cell), want.cell != nil})
 	n, has := operatortest.Value[int64](h, "count", key)
 	same("count", []any{n, has}, []any{orZero(want.count), want.count != nil})

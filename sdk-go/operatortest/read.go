@@ -52,7 +52,7 @@ func (h *Harness) cell(kind abi.StateKind, state string, key []any) (*stateStore
 			if st.kind != kind {
 				h.t.Fatalf("state %s is a %s", state, st.bind.Kind)
 			}
-			return st, st.cells[h.keyOf(key)]
+			return st, st.rows(h.keyOf(key), h.now)
 		}
 	}
 	h.t.Fatalf("the operator has no state %s", state)
@@ -66,20 +66,20 @@ func (h *Harness) keyOf(key []any) string {
 		h.t.Fatalf("a key has %d columns", len(h.request.Key))
 	}
 	var row values
-	for _, v := range key {
+	for i, v := range key {
 		x := reflect.ValueOf(v)
-		list, _, err := fields(x.Type(), "key")
+		list, _, err := fields(x.Type(), "key", h.request.Key[i:i+1])
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		row = append(row, take(x, list)...)
+		row = append(row, take(h.t, x, list)...)
 	}
 	return keyBytes(row)
 }
 
 func decodeRow[T any](h *Harness, schema []abi.Field, row values) (out T) {
 	h.t.Helper()
-	list, _, err := fields(reflect.TypeFor[T](), schema[0].Name)
+	list, _, err := fields(reflect.TypeFor[T](), schema[0].Name, schema)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tidemill/tidemill/sdk-go/internal/abi"
+	"github.com/tidemill/tidemill/sdk-go/internal/row"
 )
 
 // item is a row, a timer, or a callback.
@@ -210,7 +211,7 @@ func u32s(list []uint32) (b []byte) {
 
 func (h *Harness) encodeRows(e *encoder, r *running, bind abi.BindInput) {
 	schema := h.inputs[h.description.Inputs[r.port].Name]
-	var types []abi.Type
+	var types []row.Type
 	rows := make([]values, len(r.items))
 	for _, name := range bind.Columns {
 		i := slices.IndexFunc(schema, func(f field) bool { return f.Name == name })
@@ -219,7 +220,8 @@ func (h *Harness) encodeRows(e *encoder, r *running, bind abi.BindInput) {
 			rows[j] = append(rows[j], it.row[i])
 		}
 	}
-	head := e.open(abi.SectionBatch, 0, abi.BatchSize, len(types), uint32(len(rows)), uint32(len(types)), uint32(len(types)))
+	nodes := nodesOf(types)
+	head := e.open(abi.SectionBatch, 0, abi.BatchSize, nodes, uint32(len(rows)), uint32(len(types)), uint32(nodes))
 	if bind.EventTime {
 		var times []byte
 		for _, it := range r.items {
@@ -250,7 +252,7 @@ func (h *Harness) encodeState(e *encoder, r *running, id int, st *stateStore) {
 	var rows []values
 	start := []uint32{0}
 	for _, name := range r.names {
-		cell := st.cells[name]
+		cell := st.rows(name, h.now)
 		s := byte(abi.StatusInline)
 		if cell == nil {
 			s = abi.StatusAbsent
@@ -265,8 +267,8 @@ func (h *Harness) encodeState(e *encoder, r *running, id int, st *stateStore) {
 		rows = append(rows, cell...)
 		start = append(start, uint32(len(rows)))
 	}
-	head := e.open(abi.SectionState, id, abi.StateSize, len(columns),
-		uint32(len(r.names)), uint32(st.kind), uint32(len(columns)), uint32(len(columns)))
+	nodes := nodesOf(columns)
+	head := e.open(abi.SectionState, id, abi.StateSize, nodes, uint32(len(r.names)), uint32(st.kind), uint32(len(columns)), uint32(nodes))
 	e.array(head+16, status)
 	if st.kind != abi.StateValue {
 		e.array(head+20, u32s(start))
@@ -328,7 +330,7 @@ func (h *Harness) decode(r *running, answer []byte) (consumed int, failed *failu
 		case abi.SectionBatch:
 			h.decodeRows(d, r, s, consumed)
 		case abi.SectionState:
-			decodeState(d, r, h.store.states[s.index], s.at)
+			decodeState(d, r, h.store.states[s.index], s.at, h.now)
 		case abi.SectionTimers:
 			h.decodeTimers(d, r, s.at)
 		case abi.SectionMetrics:
@@ -389,14 +391,14 @@ func (h *Harness) emitted(r *running, out abi.BindOutput, row values, it, consum
 	return e
 }
 
-func decodeState(d decoder, r *running, st *stateStore, at int) {
+func decodeState(d decoder, r *running, st *stateStore, at int, now int64) {
 	n := d.u32(at)
-	if d.u32(at+4) != int(st.kind) || d.u32(at+8) != len(st.all()) {
-		broken("changes of kind %d with %d columns to %s", d.u32(at+4), d.u32(at+8), st.bind.Name)
+	if d.u32(at+4) != int(st.kind) || d.u32(at+8) != len(st.all()) || d.u32(at+12) != nodesOf(st.all()) {
+		broken("changes of kind %d with %d columns and %d nodes to %s", d.u32(at+4), d.u32(at+8), d.u32(at+12), st.bind.Name)
 	}
 	keys, ops := d.u32s(at+16, n), d.array(at+20, n, 1)
 	for i, row := range d.columns(at+abi.StateSize, st.all(), n, false) {
-		st.apply(r.names[keys[i]], int(ops[i]), row)
+		st.apply(r.names[keys[i]], int(ops[i]), row, now)
 	}
 }
 

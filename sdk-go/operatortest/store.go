@@ -3,10 +3,13 @@ package operatortest
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
+	"math/big"
 	"slices"
 
 	"github.com/tidemill/tidemill/sdk-go/internal/abi"
+	"github.com/tidemill/tidemill/sdk-go/internal/row"
 )
 
 // store is the state and the timers of all keys.
@@ -20,9 +23,15 @@ type store struct {
 type stateStore struct {
 	bind     abi.BindState
 	kind     abi.StateKind
-	keyTypes []abi.Type // of a map
-	types    []abi.Type // of the values
-	cells    map[string][]values
+	keyTypes []row.Type // of a map
+	types    []row.Type // of the values
+	cells    map[string][]stored
+}
+
+// stored is a row with the processing time at which it was written.
+type stored struct {
+	row     values
+	written int64
 }
 
 type timer struct {
@@ -36,45 +45,54 @@ type timer struct {
 func newStore(d *abi.Descriptor) *store {
 	s := &store{keys: map[string]values{}, timers: map[string][]timer{}}
 	for _, bind := range d.States {
-		st := &stateStore{bind: bind, cells: map[string][]values{}, keyTypes: types(bind.Key), types: types(bind.Value)}
+		st := &stateStore{bind: bind, cells: map[string][]stored{}, keyTypes: types(bind.Key), types: types(bind.Value)}
 		st.kind = map[string]abi.StateKind{"value": abi.StateValue, "list": abi.StateList, "map": abi.StateMap}[bind.Kind]
 		s.states = append(s.states, st)
 	}
 	return s
 }
 
-func types(schema []abi.Field) (list []abi.Type) {
+func types(schema []abi.Field) (list []row.Type) {
 	for _, f := range schema {
-		list = append(list, typeByName[f.Type])
+		list = append(list, row.ParseType(f.Type))
 	}
 	return list
 }
 
 // all are the types of a row: of the map key, then of the value.
-func (st *stateStore) all() []abi.Type { return slices.Concat(st.keyTypes, st.types) }
+func (st *stateStore) all() []row.Type { return slices.Concat(st.keyTypes, st.types) }
 
-// find is the place of a map key among the rows of a cell.
-func (st *stateStore) find(rows []values, key values) (int, bool) {
-	return slices.BinarySearchFunc(rows, key, func(row, key values) int { return compare(row[:len(st.keyTypes)], key) })
+// rows are those of a cell that have not expired.
+func (st *stateStore) rows(key string, now int64) (rows []values) {
+	for _, s := range st.cells[key] {
+		if ttl := st.bind.TTLms; ttl == 0 || now-s.written < ttl*1000 {
+			rows = append(rows, s.row)
+		}
+	}
+	return rows
 }
 
-// apply changes a cell; the rows of a cell are replaced, not changed, so that a scan keeps what it began with.
-func (st *stateStore) apply(key string, op int, row values) {
-	rows := slices.Clone(st.cells[key])
+// compareKeys orders a row of a map and a map key.
+func (st *stateStore) compareKeys(row, key values) int { return compare(row[:len(st.keyTypes)], key) }
+
+// apply changes a cell at a processing time.
+func (st *stateStore) apply(key string, op int, row values, now int64) {
+	rows, s := st.cells[key], stored{row, now}
 	switch {
 	case op == abi.OpSet && st.kind == abi.StateValue:
-		rows = []values{row}
+		rows = []stored{s}
 	case op == abi.OpAppend && st.kind == abi.StateList:
-		rows = append(rows, row)
+		rows = append(slices.Clone(rows), s)
 	case op == abi.OpClear && st.kind != abi.StateMap, op == abi.OpClearAll && st.kind == abi.StateMap:
 		rows = nil
 	case st.kind == abi.StateMap && (op == abi.OpSet || op == abi.OpClear):
-		i, found := st.find(rows, row[:len(st.keyTypes)])
+		rows = slices.Clone(rows)
+		i, found := slices.BinarySearchFunc(rows, row[:len(st.keyTypes)], func(s stored, key values) int { return st.compareKeys(s.row, key) })
 		if found {
 			rows = slices.Delete(rows, i, i+1)
 		}
 		if op == abi.OpSet {
-			rows = slices.Insert(rows, i, row)
+			rows = slices.Insert(rows, i, s)
 		}
 	default:
 		broken("operation %d on a %s", op, st.bind.Kind)
@@ -88,10 +106,7 @@ func (st *stateStore) apply(key string, op int, row values) {
 
 func (st *stateStore) clone() *stateStore {
 	c := *st
-	c.cells = make(map[string][]values, len(st.cells))
-	for k, v := range st.cells {
-		c.cells[k] = v
-	}
+	c.cells = maps.Clone(st.cells)
 	return &c
 }
 
@@ -110,6 +125,8 @@ func keyBytes(key values) string {
 			b = fmt.Append(append(b, 3), v)
 		case string:
 			b = append(append(binary.BigEndian.AppendUint32(append(b, 4), uint32(len(v))), v...), 0)
+		case *big.Int:
+			b = append(append(b, 6), v.String()+"."...)
 		case []byte:
 			b = append(append(binary.BigEndian.AppendUint32(append(b, 5), uint32(len(v))), v...), 0)
 		}

@@ -51,14 +51,14 @@ type listCore[T any] struct {
 	appended []appended[T] // from 1 on; 0 stands for no value
 	touched  []uint32      // keys in the order of their first change
 	changes  changes
-	bytes    int // of a change in an answer, at most, without texts
+	bytes    int // of a change in an answer, at most, without texts and lists
 	layout   *row.Layout
 	reading  *row.Reading
 	writing  *row.Writing
 }
 
 func (c *listCore[T]) Declare(s *engine.Slot, d engine.Declaration) error {
-	layout, err := valueLayout[T]()
+	layout, err := valueLayout[T](d.Options)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (c *listCore[T]) Declare(s *engine.Slot, d engine.Declaration) error {
 }
 
 func (c *listCore[T]) Bind() abi.BindState {
-	return abi.BindState{Name: c.name, Kind: "list", Scope: abi.ScopeKey, Value: c.layout.Schema()}
+	return abi.BindState{Name: c.name, Kind: "list", Scope: abi.ScopeKey, Value: c.layout.Schema(), TTLms: c.ttl}
 }
 
 func (c *listCore[T]) Load(keys int, section frame.Section) {
@@ -99,7 +99,7 @@ func (c *listCore[T]) extend(n int) {
 	c.elements = grow(c.elements, n)
 	if n > 0 {
 		var element T
-		c.reading.Read(c.columns, 0, n, unsafe.Pointer(&c.elements[from]), unsafe.Sizeof(element))
+		c.reading.Read(c.columns, 0, n, unsafe.Pointer(&c.elements[from]), unsafe.Sizeof(element), &c.slot.Arena)
 	}
 }
 
@@ -155,7 +155,7 @@ func (c *listCore[T]) append(value T) {
 	at := uint32(len(c.appended))
 	c.appended = append(c.appended, appended[T]{value: value})
 	c.slot.Cursor.Bytes += c.bytes
-	if c.layout.HasTexts() {
+	if owns(c.layout) {
 		c.own(c.layout, unsafe.Pointer(&c.appended[at]))
 	}
 	if cell.appended == 0 {
@@ -190,9 +190,9 @@ func (c *listCore[T]) Flush(b *frame.Builder) {
 	if changes.n == 0 {
 		return
 	}
-	nodes := c.openChanges(b, abi.StateList, len(c.writing.Schema), changes)
-	c.writing.Write(b, nodes, row.Rows{
+	nodes := c.openChanges(b, abi.StateList, changes, c.writing)
+	c.refuse(c.writing.Write(b, nodes, row.Rows{
 		At: unsafe.Pointer(unsafe.SliceData(c.appended)), Size: unsafe.Sizeof(c.appended[0]), N: changes.n, Index: changes.rows[:changes.n],
-	})
+	}))
 	b.Close()
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Map is a state of entries by their own key K under each key of the input. K is bool, a whole number, string, operator.Timestamp,
-// operator.Date or a struct of these. Entries are read and written one by one, so a map may be far larger than memory.
+// operator.Date, operator.Decimal or a struct of these. A decimal in a key must be exactly a number of its column, in Get too. Entries are read and written one by one, so a map may be far larger than memory.
 type Map[K comparable, V any] struct{ core mapCore[K, V] }
 
 // Get is the value of an entry, or the zero value and false where there is none.
@@ -89,13 +89,13 @@ type mapCore[K comparable, V any] struct {
 	common
 	cells   []mapCell // by key
 	base    []pair[K, V]
-	probe   K             // what is looked up in base: a parameter whose address is taken would be allocated
+	probe   K             // what is looked up: a parameter whose address is taken would be allocated
 	entries []entry[K, V] // from 1 on; 0 stands for no entry
 	index   index         // of entries, by cell and key
 	touched []uint32      // keys in the order of their first entry
 	changes changes
 	scans   []*scan[K, V] // not in use
-	bytes   int           // of a change in an answer, at most, without texts
+	bytes   int           // of a change in an answer, at most, without texts and lists
 
 	keyLayout, valueLayout   *row.Layout
 	keyReading, valueReading *row.Reading
@@ -103,14 +103,15 @@ type mapCore[K comparable, V any] struct {
 }
 
 func (c *mapCore[K, V]) Declare(s *engine.Slot, d engine.Declaration) error {
-	key, err := row.Of(reflect.TypeFor[K](), "key")
+	keyOptions, valueOptions := mapOptions[K, V](d.Options)
+	key, err := row.Of(reflect.TypeFor[K](), "key", keyOptions)
 	if err != nil {
 		return err
 	}
 	if !key.Ordered() {
-		return errors.New("the key of a map is bool, a whole number, string, Timestamp, Date or a struct of these")
+		return errors.New("the key of a map is bool, a whole number, string, Timestamp, Date, Decimal or a struct of these")
 	}
-	value, err := valueLayout[V]()
+	value, err := valueLayout[V](valueOptions)
 	if err != nil {
 		return err
 	}
@@ -120,14 +121,27 @@ func (c *mapCore[K, V]) Declare(s *engine.Slot, d engine.Declaration) error {
 	return c.declare(s, d, s.AddState(c), false)
 }
 
+// mapOptions are the options of the tag for the key and for the value of a map: what it says of decimals is for those of the two that
+// are some.
+func mapOptions[K, V any](options map[string]string) (key, value map[string]string) {
+	if !row.Decimals(reflect.TypeFor[K]()) {
+		return nil, options
+	}
+	if !row.Decimals(reflect.TypeFor[V]()) {
+		return options, nil
+	}
+	return options, options
+}
+
 func (c *mapCore[K, V]) Bind() abi.BindState {
 	return abi.BindState{
-		Name: c.name, Kind: "map", Scope: abi.ScopeKey, Key: c.keyLayout.Schema(), Value: c.valueLayout.Schema(),
+		Name: c.name, Kind: "map", Scope: abi.ScopeKey, Key: c.keyLayout.Schema(), Value: c.valueLayout.Schema(), TTLms: c.ttl,
 	}
 }
 
 func (c *mapCore[K, V]) Load(keys int, section frame.Section) {
 	c.cells = resize(c.cells, keys)
+	c.edited = nil
 	c.base = c.base[:0]
 	for i := range c.entries {
 		if i > 0 {
@@ -160,28 +174,37 @@ func (c *mapCore[K, V]) decode(pairs []pair[K, V]) {
 		return
 	}
 	size, keys := unsafe.Sizeof(pairs[0]), len(c.keyLayout.Fields)
-	c.keyReading.Read(c.columns[:keys], 0, len(pairs), unsafe.Pointer(&pairs[0].key), size)
-	c.valueReading.Read(c.columns[keys:], 0, len(pairs), unsafe.Pointer(&pairs[0].value), size)
+	c.keyReading.Read(c.columns[:keys], 0, len(pairs), unsafe.Pointer(&pairs[0].key), size, &c.slot.Arena)
+	c.valueReading.Read(c.columns[keys:], 0, len(pairs), unsafe.Pointer(&pairs[0].value), size, &c.slot.Arena)
 }
 
 func (c *mapCore[K, V]) compare(a, b *K) int {
 	return c.keyLayout.Compare(unsafe.Pointer(a), unsafe.Pointer(b))
 }
 
-// hash is that of a key in a cell. It differs from frame to frame, so that nobody can choose keys that collide.
+// settled settles what was edited; every use of the map does, before anything else.
+func (c *mapCore[K, V]) settled() {
+	if c.edited != nil {
+		c.settle(c.valueLayout)
+	}
+}
+
+// hash is that of a key in a cell, which becomes the probe. It differs from frame to frame, so that nobody can choose keys that
+// collide.
 func (c *mapCore[K, V]) hash(cell uint32, key K) uint32 {
+	c.settled()
 	c.probe = key
 	return c.keyLayout.Hash(c.slot.Frame.Seed, cell, unsafe.Pointer(&c.probe))
 }
 
-// find is the entry of a key in a cell, 0 where there is none.
-func (c *mapCore[K, V]) find(cell, hash uint32, key K) uint32 {
+// find is the entry of the probe in a cell, 0 where there is none.
+func (c *mapCore[K, V]) find(cell, hash uint32) uint32 {
 	for at := c.index.first(hash); ; at = c.index.next(at) {
 		i := c.index.slots[at]
 		if i == 0 {
 			return 0
 		}
-		if e := &c.entries[i]; e.hash == hash && e.cell == cell && e.key == key {
+		if e := &c.entries[i]; e.hash == hash && e.cell == cell && e.key == c.probe {
 			return i
 		}
 	}
@@ -190,28 +213,27 @@ func (c *mapCore[K, V]) find(cell, hash uint32, key K) uint32 {
 func (c *mapCore[K, V]) get(key K) (V, bool) {
 	at := c.slot.Cursor.Key
 	hash := c.hash(at, key)
-	if i := c.find(at, hash, key); i > 0 {
+	if i := c.find(at, hash); i > 0 {
 		return c.entries[i].value, c.entries[i].present
 	}
-	return c.read(hash, key)
+	return c.read(hash)
 }
 
-// read is the value of the current key's entry before the frame. What the host is asked for becomes an entry.
-func (c *mapCore[K, V]) read(hash uint32, key K) (value V, found bool) {
+// read is the value that the current key's entry of the probe has before the frame. What the host is asked for becomes an entry.
+func (c *mapCore[K, V]) read(hash uint32) (value V, found bool) {
 	cell := &c.cells[c.slot.Cursor.Key]
 	switch {
 	case cell.cleared || cell.status == absent:
 		return value, false
 	case cell.status == ask:
-		e := &c.entries[c.add(hash, key)]
+		e := &c.entries[c.add(hash)]
 		block, found := c.ask(c.block(unsafe.Pointer(&e.key), 1))
 		if e.present = found; found {
 			c.columns = block.Columns(c.columns[:0], abi.BlockSize, int(block.U32(8)))
-			c.valueReading.Read(c.columns, 0, 1, unsafe.Pointer(&e.value), unsafe.Sizeof(*e))
+			c.valueReading.Read(c.columns, 0, 1, unsafe.Pointer(&e.value), unsafe.Sizeof(*e), &c.slot.Arena)
 		}
 		return e.value, e.present
 	}
-	c.probe = key
 	base := c.base[cell.from:cell.to]
 	i, found := slices.BinarySearchFunc(base, c, func(p pair[K, V], c *mapCore[K, V]) int { return c.compare(&p.key, &c.probe) })
 	if found {
@@ -220,8 +242,8 @@ func (c *mapCore[K, V]) read(hash uint32, key K) (value V, found bool) {
 	return value, found
 }
 
-// add adds an entry for the current key.
-func (c *mapCore[K, V]) add(hash uint32, key K) uint32 {
+// add adds an entry for the probe to the current key's.
+func (c *mapCore[K, V]) add(hash uint32) uint32 {
 	at := c.slot.Cursor.Key
 	cell := &c.cells[at]
 	if !cell.touched {
@@ -229,7 +251,7 @@ func (c *mapCore[K, V]) add(hash uint32, key K) uint32 {
 		c.touched = append(c.touched, at)
 	}
 	i := uint32(len(c.entries))
-	c.entries = append(c.entries, entry[K, V]{pair: pair[K, V]{key: key}, cell: at, hash: hash, next: cell.first})
+	c.entries = append(c.entries, entry[K, V]{pair: pair[K, V]{key: c.probe}, cell: at, hash: hash, next: cell.first})
 	if c.index.full(len(c.entries)) {
 		c.index.grow()
 		for j := 1; j < len(c.entries)-1; j++ {
@@ -239,7 +261,7 @@ func (c *mapCore[K, V]) add(hash uint32, key K) uint32 {
 	c.index.add(hash, i)
 	cell.first = i
 	c.slot.Cursor.Bytes += c.bytes
-	if c.keyLayout.HasTexts() {
+	if c.keyLayout.HoldsMemory() {
 		c.own(c.keyLayout, unsafe.Pointer(&c.entries[i].key))
 	}
 	return i
@@ -249,17 +271,20 @@ func (c *mapCore[K, V]) add(hash uint32, key K) uint32 {
 func (c *mapCore[K, V]) edit(key K) *V {
 	at := c.slot.Cursor.Key
 	hash := c.hash(at, key)
-	i := c.find(at, hash, key)
+	i := c.find(at, hash)
 	if i == 0 {
 		before := uint32(len(c.entries))
-		value, _ := c.read(hash, key)
+		value, _ := c.read(hash)
 		if i = before; i == uint32(len(c.entries)) {
-			c.add(hash, key)
+			c.add(hash)
 		}
 		c.entries[i].value = value
 	}
 	e := &c.entries[i]
 	e.present, e.changed = true, true
+	if c.valueLayout.HasDecimals() {
+		c.common.edit(unsafe.Pointer(&e.value))
+	}
 	return &e.value
 }
 
@@ -267,9 +292,9 @@ func (c *mapCore[K, V]) edit(key K) *V {
 func (c *mapCore[K, V]) put(key K) *entry[K, V] {
 	at := c.slot.Cursor.Key
 	hash := c.hash(at, key)
-	i := c.find(at, hash, key)
+	i := c.find(at, hash)
 	if i == 0 {
-		i = c.add(hash, key)
+		i = c.add(hash)
 	}
 	e := &c.entries[i]
 	e.changed = true
@@ -279,7 +304,7 @@ func (c *mapCore[K, V]) put(key K) *entry[K, V] {
 func (c *mapCore[K, V]) set(key K, value V) {
 	e := c.put(key)
 	e.value, e.present = value, true
-	if c.valueLayout.HasTexts() {
+	if owns(c.valueLayout) {
 		c.own(c.valueLayout, unsafe.Pointer(&e.value))
 	}
 }
@@ -291,6 +316,7 @@ func (c *mapCore[K, V]) delete(key K) {
 }
 
 func (c *mapCore[K, V]) clear() {
+	c.settled()
 	at := c.slot.Cursor.Key
 	cell := &c.cells[at]
 	if !cell.touched {
@@ -309,13 +335,13 @@ func (c *mapCore[K, V]) clear() {
 // block is the rows block of n map keys.
 func (c *mapCore[K, V]) block(keys unsafe.Pointer, n int) []byte {
 	var key K
-	columns := len(c.keyWriting.Schema)
-	c.builder.StartBlock(n, columns)
-	c.keyWriting.Write(&c.builder, abi.BlockSize, row.Rows{At: keys, Size: unsafe.Sizeof(key), N: n})
+	c.builder.StartBlock(n, len(c.keyWriting.Schema))
+	c.refuse(c.keyWriting.Write(&c.builder, abi.BlockSize, row.Rows{At: keys, Size: unsafe.Sizeof(key), N: n}))
 	return c.builder.FinishBlock()
 }
 
 func (c *mapCore[K, V]) Flush(b *frame.Builder) {
+	c.settled()
 	changes := &c.changes
 	changes.reset(len(c.touched) + len(c.entries))
 	for _, key := range c.touched {
@@ -340,13 +366,12 @@ func (c *mapCore[K, V]) Flush(b *frame.Builder) {
 	if changes.n == 0 {
 		return
 	}
-	keyColumns := len(c.keyWriting.Schema)
-	nodes := c.openChanges(b, abi.StateMap, keyColumns+len(c.valueWriting.Schema), changes)
+	nodes := c.openChanges(b, abi.StateMap, changes, c.keyWriting, c.valueWriting)
 	rows := row.Rows{
 		At: unsafe.Pointer(&c.entries[0].key), Size: unsafe.Sizeof(c.entries[0]), N: changes.n, Index: changes.rows[:changes.n],
 	}
-	c.keyWriting.Write(b, nodes, rows)
+	c.refuse(c.keyWriting.Write(b, nodes, rows))
 	rows.At = unsafe.Pointer(&c.entries[0].value)
-	c.valueWriting.Write(b, nodes+keyColumns*abi.NodeSize, rows)
+	c.refuse(c.valueWriting.Write(b, nodes+c.keyWriting.Nodes*abi.NodeSize, rows))
 	b.Close()
 }

@@ -19,6 +19,10 @@ const scanBytes = 64 << 10
 
 func (c *mapCore[K, V]) scan(b bounds[K], yield func(K, V) bool) {
 	cell := &c.cells[c.slot.Cursor.Key]
+	c.settled()
+	for i := range b.rows {
+		c.refuse(c.keyLayout.Rescale(unsafe.Pointer(&b.rows[i])))
+	}
 	var s *scan[K, V]
 	if n := len(c.scans); n > 0 {
 		s, c.scans = c.scans[n-1], c.scans[:n-1]
@@ -45,7 +49,7 @@ func (c *mapCore[K, V]) scanFrame(s *scan[K, V], cell *mapCell, b bounds[K], yie
 	if !cell.cleared {
 		for i := cell.from; i < cell.to; i++ {
 			p := &c.base[i]
-			if c.within(&p.key, &b) && (cell.first == 0 || c.find(at, c.hash(at, p.key), p.key) == 0) {
+			if c.within(&p.key, &b) && (cell.first == 0 || c.find(at, c.hash(at, p.key)) == 0) {
 				s.pairs = append(s.pairs, *p)
 			}
 		}
@@ -83,6 +87,9 @@ func (c *mapCore[K, V]) scanHost(s *scan[K, V], b bounds[K], yield func(K, V) bo
 			continue
 		}
 		block := frame.Block(s.buffer)
+		if c.keyLayout.HoldsMemory() || c.valueLayout.HoldsMemory() {
+			block = c.hold(s.buffer[:n])
+		}
 		rows := int(block.U32(0))
 		if rows == 0 {
 			return
@@ -90,7 +97,6 @@ func (c *mapCore[K, V]) scanHost(s *scan[K, V], b bounds[K], yield func(K, V) bo
 		c.columns = block.Columns(c.columns[:0], abi.BlockSize, int(block.U32(8)))
 		s.pairs = grow(s.pairs[:0], rows)
 		c.decode(s.pairs)
-		c.keep(s.pairs)
 		for i := range rows {
 			if !yield(s.pairs[i].key, s.pairs[i].value) {
 				c.slot.Host.ScanNext(handle, nil) // ends the scan: few may be open at once
@@ -98,19 +104,4 @@ func (c *mapCore[K, V]) scanHost(s *scan[K, V], b bounds[K], yield func(K, V) bo
 			}
 		}
 	}
-}
-
-// keep copies the texts of pairs out of the buffer, so that they stay valid until the handler returns.
-func (c *mapCore[K, V]) keep(pairs []pair[K, V]) {
-	if !c.keyLayout.HasTexts() && !c.valueLayout.HasTexts() {
-		return
-	}
-	n := 0
-	for i := range pairs {
-		key, value := unsafe.Pointer(&pairs[i].key), unsafe.Pointer(&pairs[i].value)
-		n += c.keyLayout.TextBytes(key) + c.valueLayout.TextBytes(value)
-		c.keyLayout.Keep(&c.slot.Arena, key)
-		c.valueLayout.Keep(&c.slot.Arena, value)
-	}
-	c.slot.Held(n)
 }

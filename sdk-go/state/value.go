@@ -17,8 +17,8 @@ type Value[T any] struct {
 	core  valueCore[T]
 	at    *engine.Cursor
 	cells []cell[T] // by key
-	asks  bool      // some cells did not come with the frame
-	load  func()    // loads the current key's cell, if it must be asked for
+	asks  bool      // cells must be loaded: some did not come with the frame, or they have decimals
+	load  func()    // loads the current key's cell
 }
 
 type cell[T any] struct {
@@ -52,7 +52,7 @@ func (v *Value[T]) Has() bool {
 }
 
 // Edit is the value for changing it in place: it counts as written, and as the zero value where there was none. The pointer is
-// valid until the handler returns. A byte slice put there must not change later.
+// valid until the handler returns. A byte slice or list put there must not change later.
 func (v *Value[T]) Edit() *T {
 	c := &v.cells[v.at.Key]
 	if v.asks {
@@ -64,16 +64,18 @@ func (v *Value[T]) Edit() *T {
 
 // Set sets the value. Setting an equal value is a write.
 func (v *Value[T]) Set(value T) {
+	if v.core.owns {
+		v.core.set(value)
+		return
+	}
 	c := &v.cells[v.at.Key]
 	c.value = value
 	c.status = written
-	if v.core.texts {
-		v.core.own(&c.value)
-	}
 }
 
 // Clear removes the value.
 func (v *Value[T]) Clear() {
+	v.core.settle()
 	v.cells[v.at.Key] = cell[T]{status: dirty}
 }
 
@@ -81,29 +83,33 @@ type valueCore[T any] struct {
 	common
 	value   *Value[T] // that this is the core of
 	changes changes   // in Flush, rows being keys
-	texts   bool      // cells have strings or byte slices
+	owns    bool      // what is written goes through own
 	layout  *row.Layout
 	reading *row.Reading
 	writing *row.Writing
 }
 
 func (c *valueCore[T]) Declare(s *engine.Slot, d engine.Declaration) error {
-	layout, err := valueLayout[T]()
+	layout, err := valueLayout[T](d.Options)
 	if err != nil {
 		return err
 	}
-	c.layout, c.reading, c.writing, c.texts = layout, layout.Exact(), layout.Plain(), layout.HasTexts()
+	c.layout, c.reading, c.writing, c.owns = layout, layout.Exact(), layout.Plain(), owns(layout)
 	c.value = (*Value[T])(unsafe.Pointer(c))
 	c.value.at, c.value.load = &s.Cursor, c.load
 	return c.declare(s, d, s.AddState(c), true)
 }
 
 func (c *valueCore[T]) Bind() abi.BindState {
-	return abi.BindState{Name: c.name, Kind: "value", Scope: abi.ScopeKey, Value: c.layout.Schema()}
+	return abi.BindState{Name: c.name, Kind: "value", Scope: abi.ScopeKey, Value: c.layout.Schema(), TTLms: c.ttl}
 }
 
 func (c *valueCore[T]) load() {
 	cell := &c.value.cells[c.value.at.Key]
+	if c.layout.HasDecimals() {
+		c.settle()
+		c.edit(unsafe.Pointer(cell)) // Get and Edit both come here
+	}
 	if cell.status != ask {
 		return
 	}
@@ -111,31 +117,46 @@ func (c *valueCore[T]) load() {
 	if block, found := c.ask(nil); found {
 		cell.status = present
 		c.columns = block.Columns(c.columns[:0], abi.BlockSize, int(block.U32(8)))
-		c.reading.Read(c.columns, 0, 1, unsafe.Pointer(cell), unsafe.Sizeof(*cell))
+		c.reading.Read(c.columns, 0, 1, unsafe.Pointer(cell), unsafe.Sizeof(*cell), &c.slot.Arena)
 	}
 }
 
-func (c *valueCore[T]) own(value *T) { c.common.own(c.layout, unsafe.Pointer(value)) }
+// settle does what common.settle does, where the value has been written.
+func (c *valueCore[T]) settle() {
+	if c.edited != nil && (*cell[T])(c.edited).status&dirty != 0 {
+		c.common.settle(c.layout)
+	}
+}
+
+func (c *valueCore[T]) set(value T) {
+	c.settle()
+	cell := &c.value.cells[c.value.at.Key]
+	cell.value = value
+	cell.status = written
+	c.own(c.layout, unsafe.Pointer(cell))
+}
 
 func (c *valueCore[T]) Load(keys int, section frame.Section) {
 	v := c.value
+	c.edited = nil
 	if keys > cap(v.cells) {
 		v.cells = make([]cell[T], max(keys, 2*cap(v.cells)))
 	}
 	v.cells = v.cells[:keys]
-	v.asks = !section.Present() && keys > 0
+	v.asks = c.layout.HasDecimals() && keys > 0
 	cells := v.cells
 	if keys == 0 {
 		return
 	}
-	if v.asks {
+	if !section.Present() {
+		v.asks = true
 		for i := range cells {
 			cells[i] = cell[T]{status: ask}
 		}
 		return
 	}
 	c.columns = section.Columns(c.columns[:0], abi.StateSize, int(section.U32(12)))
-	c.reading.Read(c.columns, 0, keys, unsafe.Pointer(unsafe.SliceData(cells)), unsafe.Sizeof(cells[0]))
+	c.reading.Read(c.columns, 0, keys, unsafe.Pointer(unsafe.SliceData(cells)), unsafe.Sizeof(cells[0]), &c.slot.Arena)
 	statuses := frame.Slice[uint8](section, 16, len(cells))
 	if allPresent(statuses) {
 		for i := range cells {
@@ -172,6 +193,7 @@ func allPresent(statuses []uint8) bool {
 }
 
 func (c *valueCore[T]) Flush(b *frame.Builder) {
+	c.settle()
 	cells, changes := c.value.cells, &c.changes
 	changes.reset(len(cells))
 	keys, n, clears := changes.keys, 0, 0
@@ -194,12 +216,12 @@ func (c *valueCore[T]) Flush(b *frame.Builder) {
 			}
 		}
 	}
-	nodes := c.openChanges(b, abi.StateValue, len(c.writing.Schema), changes)
+	nodes := c.openChanges(b, abi.StateValue, changes, c.writing)
 	rows := row.Rows{At: unsafe.Pointer(unsafe.SliceData(cells)), Size: unsafe.Sizeof(cells[0]), N: n}
 	if n < len(cells) {
 		rows.Index = keys
 	}
-	c.writing.Write(b, nodes, rows)
+	c.refuse(c.writing.Write(b, nodes, rows))
 	b.Close()
 }
 

@@ -195,7 +195,7 @@ class Wrong(tidemill.Operator):
 @pytest.mark.parametrize(
     ("number", "want"),
     [
-        (0, "ValueError: column number of an emitted batch has 2 rows, the batch has 1"),
+        (0, "ValueError: column number of an emitted batch has 2 rows, there must be 1"),
         (1, "TypeError: column number: its elements have 8 bytes, those of i32 4"),
         (2, "ValueError: column number of an emitted batch has 0 bytes of values, its rows need 4"),
         (3, "TypeError: column number: it cannot be None"),

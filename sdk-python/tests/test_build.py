@@ -162,8 +162,8 @@ def test_a_folder(tmp_path: Path) -> None:
         ({"op.py": "x = 1"}, "the module has no operator: derive a class from tidemill.Operator"),
         ({"op.py": OPERATOR + "\n\nsizes = tidemill.map(sizes)"}, "op.py:7: operator sizes is registered twice"),
         (
-            {"op.py": "import tidemill\n@tidemill.map\ndef f(row: list[int]) -> int: ..."},
-            "op.py:2: operator f: list[int] is no row: it must be a dataclass or a type of column",
+            {"op.py": "import tidemill\n@tidemill.map\ndef f(row: set[int]) -> int: ..."},
+            "op.py:2: operator f: set[int] is no row: it must be a dataclass or a type of column",
         ),
     ],
 )

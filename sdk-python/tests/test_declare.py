@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, NewType
+from typing import Annotated, Any, NewType
 
 import pytest
 
@@ -43,7 +44,7 @@ from tidemill import (
 )
 from tidemill import _declare as declare
 from tidemill._operator import registered, snake
-from tidemill._types import TYPES, WIDTHS, takes
+from tidemill._types import TYPES, WIDTHS, Type, column_of, takes, type_of
 
 SPEC = Path(__file__).parents[2] / "abi" / "SPEC.md"
 
@@ -106,7 +107,7 @@ def declared() -> None:
         out_: BatchOut[Columns]
         rest: Out[InputRow] = port(name="the-rest", input="batches")
         count: Value[int]
-        pages: Map[str, Visits] = state(prefetch=True)
+        pages: Map[str, Visits] = state(prefetch=True, ttl=timedelta(hours=24))
         last: List[Timestamp] = state(prefetch=("visits", "late"), name="latest")
         flush: Timer = timer(processing=True, many=True)
         late: Timer = timer(drop=True)
@@ -129,6 +130,9 @@ def declared() -> None:
 class Visits:
     n: int
     first: Timestamp | None
+    paid: Annotated[Decimal | None, tidemill.decimal(12, 2)]
+    tags: list[str]
+    times: list[I32] | None
 
 
 def test_a_description_and_its_descriptor() -> None:
@@ -208,7 +212,14 @@ def test_a_description_and_its_descriptor() -> None:
                 "kind": "map",
                 "scope": "key",
                 "key": [{"name": "key", "type": "utf8"}],
-                "value": [{"name": "n", "type": "i64"}, {"name": "first", "type": "timestamp", "nullable": True}],
+                "value": [
+                    {"name": "n", "type": "i64"},
+                    {"name": "first", "type": "timestamp", "nullable": True},
+                    {"name": "paid", "type": "decimal128(12,2)", "nullable": True},
+                    {"name": "tags", "type": "list<utf8>"},
+                    {"name": "times", "type": "list<i32>", "nullable": True},
+                ],
+                "ttl_ms": 86_400_000,
             },
             {"name": "latest", "kind": "list", "scope": "key", "value": [{"name": "value", "type": "timestamp"}]},
         ],
@@ -271,7 +282,42 @@ def _bare() -> None:
 
 def _no_column() -> None:
     class Wrong(Base):
-        count: Value[list[int]]
+        count: Value[set[int]]
+
+
+def _no_digits() -> None:
+    class Wrong(Base):
+        total: Value[Decimal]
+
+
+def _optional_elements() -> None:
+    class Wrong(Base):
+        last: Value[list[int | None]]
+
+
+def _list_key() -> None:
+    class Wrong(Base):
+        pages: Map[list[int], int]
+
+
+def _list_of_the_key() -> None:
+    class Wrong(Base):
+        key: Key[list[int]]
+
+
+def _ttl() -> None:
+    class Wrong(Base):
+        count: Value[int] = state(ttl=timedelta(microseconds=1500))
+
+
+def _no_ttl() -> None:
+    class Wrong(Base):
+        count: Value[int] = state(ttl=timedelta(0))
+
+
+def _duration() -> None:
+    class Wrong(Base):
+        wait: timedelta = param("1h")  # type: ignore[assignment]
 
 
 def _float_key() -> None:
@@ -376,10 +422,25 @@ def _again() -> None:
         (_generator, "on_in is a generator or asynchronous: rows are emitted by output ports"),
         (_reserved, "attribute watermark: every operator has one of that name"),
         (_bare, "attribute count: say of what it is: Value[...]"),
-        (_no_column, "attribute count: list[int] is no row: it must be a dataclass or a type of column"),
+        (_no_column, "attribute count: set[int] is no row: it must be a dataclass or a type of column"),
+        (_no_digits, "attribute total: say how many digits a Decimal has: Annotated[Decimal, tidemill.decimal(12, 2)]"),
+        (_optional_elements, "attribute last: the elements of a list cannot be Optional, event times or lists"),
+        (_list_key, "attribute pages: a list cannot be part of a key"),
+        (_list_of_the_key, "attribute key: a list cannot be part of a key"),
+        (
+            _ttl,
+            "attribute count: ttl is a timedelta of whole milliseconds, 1 to 2^53 of them, "
+            "not datetime.timedelta(microseconds=1500)",
+        ),
+        (
+            _no_ttl,
+            "attribute count: ttl is a timedelta of whole milliseconds, 1 to 2^53 of them, not datetime.timedelta(0)",
+        ),
+        (_duration, "attribute wait: default '1h': it must be a duration"),
         (
             _float_key,
-            "attribute pages: the key of a map is bool, a whole number, str, a timestamp or date, or a row class of these",
+            "attribute pages: the key of a map is bool, a whole number, a decimal, str, a timestamp or date, "
+            "or a row class of these",
         ),
         (_passed_state, "attribute last: a state holds values only, no passed columns or event times"),
         (_passed_input, "attribute reports: from_input, from_key, InputRow and KeyRow belong in output rows"),
@@ -455,6 +516,73 @@ def test_passed_columns_that_do_not_fit(annotation: Any, want: str) -> None:
         declare.bind({"entry": "opened", "inputs": [{"schema": schema, "keyed": False}]}, lambda level, line: None)
 
 
+@pytest.mark.parametrize(
+    ("annotation", "want"),
+    [
+        (Annotated[Decimal, tidemill.decimal(38, 0)], "decimal128(38,0)"),
+        (list[bytes], "list<binary>"),
+        (list[Annotated[Decimal, tidemill.decimal(1, 1)]], "list<decimal128(1,1)>"),
+        (list[Date], "list<date32>"),
+    ],
+)
+def test_types_have_names(annotation: Any, want: str) -> None:
+    spec = column_of(annotation)
+    assert spec is not None
+    assert str(spec.type) == want
+    assert type_of(want) == spec.type
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "decimal128",
+        "decimal128(39,2)",
+        "decimal128(2,3)",
+        "decimal128(0,0)",
+        "decimal128(5, 2)",
+        "list",
+        "list<>",
+        "list<list<i8>>",
+    ],
+)
+def test_what_is_no_type_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"decimal has 1 to 38 digits|no column type"):
+        tidemill.ColumnType(name)
+
+
+@tidemill.row
+class Lists:
+    lists: list[list[int]]
+
+
+@pytest.mark.parametrize("annotation", [In[Lists], Out[Lists], Value[Lists], BatchIn[Lists]])
+def test_lists_of_lists_are_refused(annotation: Any) -> None:
+    type("Nested", (Base,), {"__annotations__": {"wrong": annotation}, "__module__": __name__})
+    want = "field lists of Lists: (the elements of a list cannot be Optional, event times or lists|there is no column type)"
+    with pytest.raises(TypeError, match=want):
+        declare.describe("")
+
+
+@pytest.mark.parametrize(
+    ("field", "column", "want"),
+    [
+        ("decimal128(12,2)", "decimal128(12,2)", True),
+        ("decimal128(12,2)", "decimal128(9,2)", True),
+        ("decimal128(12,2)", "decimal128(13,2)", False),
+        ("decimal128(12,2)", "decimal128(9,1)", False),
+        ("decimal128(12,2)", "i32", False),
+        ("i64", "decimal128(1,0)", False),
+        ("list<i64>", "list<i32>", True),
+        ("list<binary>", "list<utf8>", True),
+        ("list<i32>", "list<i64>", False),
+        ("list<i32>", "i32", False),
+        ("i32", "list<i32>", False),
+    ],
+)
+def test_decimals_and_lists_widen(field: str, column: str, want: bool) -> None:
+    assert takes(type_of(field), type_of(column)) is want
+
+
 def test_names_are_in_snake_case() -> None:
     names = ["DepDelay", "UserID", "HTTPServer", "X", "lower"]
     assert [snake(name) for name in names] == ["dep_delay", "user_id", "http_server", "x", "lower"]
@@ -474,10 +602,12 @@ def test_columns_are_read_as_in_go() -> None:
     source = (SPEC.parents[1] / "sdk-go" / "internal" / "row" / "read.go").read_text()
     table = source.partition("var conversions =")[2].partition("\n}")[0]
     names = {name.replace("_", "").lower(): number for name, number in TYPES.items()}
-    pairs = re.findall(r"\{abi\.(\w+), abi\.(\w+)\}", table)
+    lines = re.findall(r"abi\.(\w+): +\{(.*)\}", table)
+    pairs = [(field, column) for field, columns in lines for column in re.findall(r"abi\.(\w+):", columns)]
     assert len(pairs) > 20
     reads = {(names[field.lower()], names[column.lower()]) for field, column in pairs}
-    assert reads == {(field, column) for field in TYPES.values() for column in TYPES.values() if takes(field, column)}
+    plain = [Type(number) for name, number in TYPES.items() if name not in ("decimal128", "list")]
+    assert reads == {(field.number, column.number) for field in plain for column in plain if takes(field, column)}
 
 
 def test_the_ten_rules_are_those_of_the_contract() -> None:

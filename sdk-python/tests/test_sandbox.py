@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import functools
 import json
 import os
 import random
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from array import array
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -31,34 +33,46 @@ if TIDEMILL:
 
 
 def run(folder: Path, schema: str, operator: str, sinks: list[str], rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Runs one operator on rows and returns the rows of its ports, and of dead letters as "bad"."""
-    with open(folder / "in.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+    """Runs one operator on rows, as CSV or, where they have lists, as JSON, and returns the rows of its ports, and of dead
+    letters as "bad".
+    """
+    lists = any(isinstance(v, list) for v in rows[0].values())
+    form = "json" if lists else "{type: csv, header: true, null: NULL}"
+    with open(folder / "in", "w", newline="") as file:
+        if lists:
+            file.writelines(json.dumps(row, default=str) + "\n" for row in rows)
+        else:
+            writer = csv.DictWriter(file, rows[0].keys())
+            writer.writeheader()
+            writer.writerows(rows)
     outputs = "".join(f"  {s}: {{connector: file, path: out, format: json, input: op.{s}}}\n" for s in sinks)
     (folder / "job.yaml").write_text(
         "name: sandbox\ncheckpoint: {interval: 1s, store: checkpoints}\nsources:\n"
-        f"  rows: {{connector: file, path: in.csv, format: {{type: csv, header: true, null: NULL}}, {schema}}}\n"
+        f"  rows: {{connector: file, path: in, format: {form}, {schema}}}\n"
         f"operators:\n  op: {{module: op.wasm, {operator}, input: rows, on_error: {{policy: dead_letter, to: bad}}}}\n"
         f"sinks:\n{outputs}  bad: {{connector: file, path: out, format: json}}\n"
     )
     subprocess.run([TIDEMILL, "build", FOLDER, "-o", "op.wasm"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     subprocess.run([TIDEMILL, "run", "job.yaml"], cwd=folder, check=True, stderr=subprocess.DEVNULL)
     published: dict[str, list[Any]] = {name: [] for name in [*sinks, "bad"]}
+    read = functools.partial(json.loads, parse_float=Decimal)
     for file_name in sorted((folder / "out").iterdir()):
-        published[file_name.name.partition("-")[0]] += map(json.loads, file_name.read_text().splitlines())
+        published[file_name.name.partition("-")[0]] += map(read, file_name.read_text().splitlines())
     return published
 
 
 def as_json(rows: list[dict[str, Any]], **times: str) -> list[str]:
-    """Rows as the host's JSON has them; the named columns are timestamps (t) or dates (d)."""
+    """Rows as the host's JSON has them; the named columns are timestamps (t), dates (d) or decimals (n)."""
 
     def value(name: str, v: Any) -> Any:
+        if isinstance(v, list):
+            return [value(name, element) for element in v]
         if isinstance(v, bytes):
             return base64.b64encode(v).decode()
-        if v is None or name not in times:
-            return float(v) if isinstance(v, (int, float)) and not isinstance(v, bool) else v
+        if times.get(name) == "n" and v is not None:
+            return str(v)
+        if v is None or name not in times or isinstance(v, str):
+            return float(v) if isinstance(v, (int, float, Decimal)) and not isinstance(v, bool) else v
         if times[name] == "d":
             return tidemill.date_of(v).isoformat()
         text = tidemill.time_of(v).replace(tzinfo=None).isoformat()
@@ -79,11 +93,11 @@ def test_mistakes_have_the_same_texts(tmp_path: Path) -> None:
     assert len(names) > 20
     schema = "schema: {key: utf8, name: utf8}"
     rows = [{"key": "k", "name": name} for name in names]
-    published = run(tmp_path, schema, "entry: careless, key_by: [key]", ["small", "one", "named"], rows)
+    published = run(tmp_path, schema, "entry: careless, key_by: [key]", ["small", "one", "named", "priced"], rows)
     h = Harness(op.Careless, key=["key"], inputs={"mistakes": NamedMistake}, on_error="skip")
     h.send("mistakes", *rows)
-    for port in ("small", "one", "named"):
-        assert as_json(published[port]) == as_json(h.rows(port), time="t"), port
+    for port in ("small", "one", "named", "priced"):
+        assert as_json(published[port], amount="n") == as_json(h.rows(port), time="t", amount="n"), port
     letters = {json.loads(letter["record"])["name"]: letter["error"] for letter in published["bad"]}
     errors = {e.row["name"]: e for e in h.errors()}
     assert letters.keys() == errors.keys() == set(names) - {"none_of_these"}
@@ -173,3 +187,47 @@ def test_types_are_the_same(tmp_path: Path) -> None:
     for row in published["out"]:
         row["f"] = array("f", [row["f"]])[0]  # the JSON of an f32 has the digits that tell it from others
     assert as_json(published["out"]) == as_json(h.rows("out"), at="t", zoned="t", day="d")
+
+
+NUMBERS = {"amount": "n", "share": "n", "prices": "n", "amounts": "n", "found": "n", "half": "n", "at": "t"}
+
+
+def baskets(seed: int, n: int) -> list[dict[str, Any]]:
+    r = random.Random(seed)
+
+    def money() -> Decimal:
+        return Decimal(r.choice([0, 70000, -1, 10**20 - 1, 1 - 10**20, r.randrange(-(10**9), 10**9)])).scaleb(-4)
+
+    def some(make: Any) -> list[Any]:
+        return [make() for _ in range(r.choice([0, 0, 1, 2, 9]))]
+
+    return [
+        {
+            "shop": r.choice("abc"),
+            "amount": money(),
+            "share": None if r.random() < 0.3 else Decimal((r.randrange(2), [r.randrange(10) for _ in range(38)], -38)),
+            "tags": some(lambda: "ü" * r.randrange(3)),
+            "sizes": None if r.random() < 0.3 else some(lambda: r.randrange(-(1 << 15), 1 << 15)),
+            "flags": some(lambda: r.random() < 0.5),
+            "prices": some(money),
+            "at": some(lambda: r.randrange(-(10**15), 10**15)),
+        }
+        for _ in range(n)
+    ]
+
+
+@pytest.mark.parametrize(("entry", "ports"), [("baskets", ["same", "seen"]), ("baskets_by_columns", ["same"])])
+def test_decimals_and_lists_are_the_same(tmp_path: Path, entry: str, ports: list[str]) -> None:
+    rows = baskets(7, 3000)
+    text = [{**row, "at": [tidemill.time_of(t).isoformat() for t in row["at"]]} for row in rows]
+    schema = (
+        "schema: {shop: utf8, amount: 'decimal128(20,4)', share: 'decimal128(38,38)?', tags: list<utf8>, sizes: list<i16>?, "
+        "flags: list<bool>, prices: 'list<decimal128(20,4)>', at: list<timestamp>}"
+    )
+    published = run(tmp_path, schema, f"entry: {entry}, key_by: [shop]", ports, text)
+    target = op.Baskets if entry == "baskets" else op.BasketsByColumns
+    h = Harness(target, key=["shop"], inputs={"baskets": op.Basket}, shake=4)
+    h.send("baskets", *rows)
+    assert published["bad"] == []
+    for port in ports:
+        assert as_json(published[port], **NUMBERS) == as_json(h.rows(port), **NUMBERS), port

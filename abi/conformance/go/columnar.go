@@ -28,6 +28,9 @@ type inColumns struct {
 	Zoned   operator.Nulls[[]operator.Timestamp]
 	Text    operator.Nulls[operator.Texts[string]]
 	Bytes   operator.Texts[[]byte]
+	Amount  operator.Nulls[[]operator.Decimal] `tm:"amount,decimal(20,4)"`
+	Numbers operator.Lists[[]int64]
+	Names   operator.Nulls[operator.Lists[operator.Texts[string]]]
 	Time    []operator.Timestamp `tm:",event_time"`
 }
 
@@ -40,16 +43,21 @@ type moreColumns struct {
 }
 
 type passedColumns struct {
-	K      operator.FromKey
-	G      operator.FromKey
-	N      []int64
-	Text   operator.FromInput
-	Unread operator.FromInput
-	Moved  operator.FromInput `tm:"moved,from=at"`
-	Bytes  operator.FromInput
-	Flag   operator.FromInput
-	Single operator.FromInput
-	Tiny   operator.FromInput
+	K       operator.FromKey
+	G       operator.FromKey
+	N       []int64
+	Text    operator.FromInput
+	Unread  operator.FromInput
+	Moved   operator.FromInput `tm:"moved,from=at"`
+	Bytes   operator.FromInput
+	Flag    operator.FromInput
+	Single  operator.FromInput
+	Tiny    operator.FromInput
+	Amount  operator.FromInput
+	Numbers operator.FromInput
+	Names   operator.FromInput
+	Cost    []operator.Decimal `tm:"cost,decimal(20,4)"`
+	Ramp    operator.Lists[[]int64]
 }
 
 // Open attaches the handlers.
@@ -57,12 +65,17 @@ func (o *columnar) Open() error {
 	o.In.OnBatch(o.onIn)
 	o.More.OnBatch(o.onMore)
 	return o.open(&o.Values, func(n int64) {
-		o.items, o.passed.N = append(o.items, o.at), append(o.passed.N, n)
+		p, elements := &o.passed, ramp(n)
+		o.items, p.N, p.Cost = append(o.items, o.at), append(p.N, n), append(p.Cost, cost(n))
+		p.Ramp.Append(len(elements))
+		p.Ramp.Elements = append(p.Ramp.Elements, elements...)
 	})
 }
 
 func (o *columnar) onIn(b *operator.Batch[inColumns]) error {
-	o.items, o.passed.N = o.items[:0], o.passed.N[:0]
+	o.items, o.passed.N, o.passed.Cost = o.items[:0], o.passed.N[:0], o.passed.Cost[:0]
+	o.passed.Ramp.Reset()
+	o.passed.Ramp.Elements = o.passed.Ramp.Elements[:0]
 	c := &b.Columns
 	for i := range b.Rows {
 		b.Select(i)
@@ -70,6 +83,12 @@ func (o *columnar) onIn(b *operator.Batch[inColumns]) error {
 		r := record{
 			Flag: c.Flag.At(i), Tiny: at(c.Tiny, i), Small: c.Small[i], Medium: at(c.Medium, i), Large: c.Large[i], Single: at(c.Single, i),
 			Double: c.Double[i], Day: at(c.Day, i), At: c.At[i], Zoned: at(c.Zoned, i), Bytes: c.Bytes.At(i),
+			Amount: at(c.Amount, i),
+		}
+		from, to := c.Numbers.At(i)
+		r.Numbers = c.Numbers.Elements[from:to]
+		if !c.Names.Null(i) {
+			r.Names = some(names(&c.Names.Column, i))
 		}
 		if !c.Text.Null(i) {
 			r.Text = some(c.Text.Column.At(i))
@@ -91,6 +110,16 @@ func (o *columnar) onMore(b *operator.Batch[moreColumns]) error {
 		}
 	}
 	return nil
+}
+
+// names is row i of a column of lists of texts.
+func names(c *operator.Lists[operator.Texts[string]], i int) []string {
+	from, to := c.At(i)
+	list := make([]string, 0, to-from)
+	for j := from; j < to; j++ {
+		list = append(list, c.Elements.At(j))
+	}
+	return list
 }
 
 // at is row i of a column that may have nulls.

@@ -3,6 +3,7 @@ package main
 
 import (
 	"encoding/hex"
+	"slices"
 
 	"github.com/tidemill/tidemill/sdk-go/operator"
 	"github.com/tidemill/tidemill/sdk-go/state"
@@ -17,18 +18,21 @@ func main() {}
 
 // record is the record of PROGRAM.md.
 type record struct {
-	Flag   bool
-	Tiny   operator.Null[int8]
-	Small  int16
-	Medium operator.Null[int32]
-	Large  int64
-	Single operator.Null[float32]
-	Double float64
-	Day    operator.Null[operator.Date]
-	At     operator.Timestamp
-	Zoned  operator.Null[operator.Timestamp] `tm:"zoned,tz"`
-	Text   operator.Null[string]
-	Bytes  []byte
+	Flag    bool
+	Tiny    operator.Null[int8]
+	Small   int16
+	Medium  operator.Null[int32]
+	Large   int64
+	Single  operator.Null[float32]
+	Double  float64
+	Day     operator.Null[operator.Date]
+	At      operator.Timestamp
+	Zoned   operator.Null[operator.Timestamp] `tm:"zoned,tz"`
+	Text    operator.Null[string]
+	Bytes   []byte
+	Amount  operator.Null[operator.Decimal] `tm:"amount,decimal(20,4)"`
+	Numbers []int64
+	Names   operator.Null[[]string]
 }
 
 type inRow struct {
@@ -64,16 +68,21 @@ type valuesRow struct {
 }
 
 type passedRow struct {
-	K      operator.FromKey
-	G      operator.FromKey
-	N      int64
-	Text   operator.FromInput
-	Unread operator.FromInput
-	Moved  operator.FromInput `tm:"moved,from=at"`
-	Bytes  operator.FromInput
-	Flag   operator.FromInput
-	Single operator.FromInput
-	Tiny   operator.FromInput
+	K       operator.FromKey
+	G       operator.FromKey
+	N       int64
+	Text    operator.FromInput
+	Unread  operator.FromInput
+	Moved   operator.FromInput `tm:"moved,from=at"`
+	Bytes   operator.FromInput
+	Flag    operator.FromInput
+	Single  operator.FromInput
+	Tiny    operator.FromInput
+	Amount  operator.FromInput
+	Numbers operator.FromInput
+	Names   operator.FromInput
+	Cost    operator.Decimal `tm:"cost,decimal(20,4)"`
+	Ramp    []int64
 }
 
 type timedRow struct {
@@ -89,11 +98,12 @@ type drawnRow struct {
 }
 
 type pair struct {
-	Small int16
-	Flag  bool
-	Day   operator.Date
-	At    operator.Timestamp
-	Text  string
+	Small  int16
+	Amount operator.Decimal `tm:"amount,decimal(20,4)"`
+	Flag   bool
+	Day    operator.Date
+	At     operator.Timestamp
+	Text   string
 }
 
 // interpreter takes its rows one by one.
@@ -118,10 +128,13 @@ type parts struct {
 
 	Cell     state.Value[record]
 	Plain    state.Value[record] `tm:"plain,prefetch=none"`
+	Brief    state.Value[record] `tm:"brief,ttl=100ms,prefetch=in"`
 	Items    state.List[record]
 	Near     state.List[record] `tm:"near,prefetch"`
+	Fading   state.List[record] `tm:"fading,ttl=250ms,prefetch=in"`
 	Words    state.Map[string, record]
 	Close    state.Map[string, record] `tm:"close,prefetch"`
+	Mist     state.Map[string, record] `tm:"mist,ttl=1s,prefetch=in"`
 	Pairs    state.Map[pair, int64]    `tm:"pairs,prefetch=in"`
 	Programs state.Map[string, []byte]
 
@@ -147,8 +160,14 @@ type parts struct {
 func (o *interpreter) Open() error {
 	o.In.OnRow(func(r *inRow) error { return o.run(r.Program, inItem(r.record, r.Time)) })
 	o.More.OnRow(func(r *moreRow) error { return o.run(r.Program, moreItem(r.Large, r.Text, r.Time)) })
-	return o.open(&o.Values, func(n int64) { o.Passed.Emit(passedRow{N: n}) })
+	return o.open(&o.Values, func(n int64) { o.Passed.Emit(passedRow{N: n, Cost: cost(n), Ramp: ramp(n)}) })
 }
+
+// cost is the number with the last four digits of n behind its point.
+func cost(n int64) operator.Decimal { return operator.NewDecimal(n, scale) }
+
+// ramp is a list of n & 3 elements.
+func ramp(n int64) []int64 { return slices.Repeat([]int64{n}, int(n&3)) }
 
 func inItem(r record, at operator.Timestamp) item {
 	return item{keyed: true, row: true, in: true, record: r, time: some(at)}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/tidemill/tidemill/sdk-go/operator"
@@ -14,6 +15,9 @@ var (
 		-math.MaxFloat32, 1 << 24, 0.5, -1.5, 1024.25, 0x1p100, -0x1p100, 0x1p-100}
 	times = [16]operator.Timestamp{math.MinInt64, math.MinInt64 + 1, math.MaxInt64 - 1, math.MaxInt64, -1, -2, -1000000, 240, 256, 300,
 		500, 1000, 1000000, 1 << 31, 1<<53 + 1, 253402300800000000}
+	decimals = [16]string{"9999999999999999.9999", "-9999999999999999.9999", "922337203685477.5807", "922337203685477.5808",
+		"-922337203685477.5808", "-922337203685477.5809", "1844674407370955.1615", "1844674407370955.1616", "-1844674407370955.1616",
+		"-1844674407370955.1617", "1000000000000000.0000", "-1000000000000000.0000", "1.0000", "-1.0000", "429496.7296", "-429496.7296"}
 	symbols = [16]string{"a", "b", "c", "z", "A", "0", " ", "\x00", "é", "ß", "中", "😀", "\n", `"`, "\x7f", "\ue000"}
 )
 
@@ -47,6 +51,21 @@ func (r *reader) real() float64 {
 	return (float64(b) - 120) / 3
 }
 
+// scale of all decimals.
+const scale = 4
+
+func (r *reader) decimal() operator.Decimal {
+	b := r.byte()
+	if b < 240 {
+		return operator.NewDecimal(int64(b)-120, scale)
+	}
+	d, err := operator.ParseDecimal(decimals[b-240])
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
 func (r *reader) time() operator.Timestamp {
 	b := r.byte()
 	if b >= 240 {
@@ -55,13 +74,13 @@ func (r *reader) time() operator.Timestamp {
 	return operator.Timestamp(b)
 }
 
-// counted reads the byte before a text or octets: how many symbols there are, and how often all of them.
-func (r *reader) counted() (n, repeat int) {
+// counted reads the byte before a text, octets or a list: how many things there are, below most, and how often all of them.
+func (r *reader) counted(most byte) (n, repeat int) {
 	c := r.byte()
 	if c >= 248 {
-		return int(c % 8), 64
+		return int(c % most), 64
 	}
-	return int(c % 8), 1
+	return int(c % most), 1
 }
 
 func (r *reader) symbols(n int) string {
@@ -73,12 +92,12 @@ func (r *reader) symbols(n int) string {
 }
 
 func (r *reader) text() string {
-	n, repeat := r.counted()
+	n, repeat := r.counted(8)
 	return strings.Repeat(r.symbols(n), repeat)
 }
 
 func (r *reader) octets() []byte {
-	n, repeat := r.counted()
+	n, repeat := r.counted(8)
 	piece := make([]byte, n)
 	for i := range piece {
 		piece[i] = r.byte()
@@ -88,6 +107,16 @@ func (r *reader) octets() []byte {
 		all = append(all, piece...)
 	}
 	return all
+}
+
+// list reads a list of what read reads.
+func list[T any](r *reader, read func() T) []T {
+	n, repeat := r.counted(4)
+	piece := make([]T, n)
+	for i := range piece {
+		piece[i] = read()
+	}
+	return slices.Repeat(piece, repeat)
 }
 
 func (r *reader) word() string { return r.symbols(r.index(4)) }
@@ -139,11 +168,20 @@ func (r *reader) record() (v record) {
 	if has(11) {
 		v.Bytes = r.octets()
 	}
+	if has(12) {
+		v.Amount = some(r.decimal())
+	}
+	if has(13) {
+		v.Numbers = list(r, r.number)
+	}
+	if has(14) {
+		v.Names = some(list(r, r.word))
+	}
 	return v
 }
 
 func (r *reader) pair() (p pair) {
-	p.Small = int16(r.number())
+	p.Small, p.Amount = int16(r.number()), r.decimal()
 	b := r.byte()
 	p.Flag, p.Day, p.At = b&1 != 0, operator.Date(b>>1&7)-4, operator.Timestamp(b>>4)-8
 	p.Text = r.word()

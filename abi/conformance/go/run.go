@@ -129,7 +129,7 @@ func (o *parts) emits(n int16, r *reader) {
 }
 
 func (o *parts) value(n int16, r *reader) {
-	v := [2]*state.Value[record]{&o.Cell, &o.Plain}[r.index(2)]
+	v := [3]*state.Value[record]{&o.Cell, &o.Plain, &o.Brief}[r.index(3)]
 	switch n {
 	case 6: // value_get
 		if o.item.keyed {
@@ -160,7 +160,7 @@ func (o *parts) read(n int16, found bool, v record) {
 }
 
 func (o *parts) list(n int16, r *reader) {
-	l := [2]*state.List[record]{&o.Items, &o.Near}[r.index(2)]
+	l := [3]*state.List[record]{&o.Items, &o.Near, &o.Fading}[r.index(3)]
 	var noName operator.Null[string]
 	switch n {
 	case 10: // list_all
@@ -188,13 +188,15 @@ func (o *parts) list(n int16, r *reader) {
 }
 
 func (o *parts) mapped(n int16, r *reader) {
-	switch r.index(3) {
+	switch r.index(4) {
 	case 0:
 		(&entries[string, record]{o, &o.Words, r.text, text, keepAll, keepAll, large}).command(n, r)
 	case 1:
 		(&entries[string, record]{o, &o.Close, r.text, text, keepAll, keepAll, large}).command(n, r)
-	default:
+	case 2:
 		(&entries[pair, int64]{o, &o.Pairs, r.pair, pairName, keepLarge, onlyLarge, itself}).command(n, r)
+	default:
+		(&entries[string, record]{o, &o.Mist, r.text, text, keepAll, keepAll, large}).command(n, r)
 	}
 }
 
@@ -222,7 +224,7 @@ func pairName(p pair) string {
 	if p.Flag {
 		flag = "1"
 	}
-	return plainNumber(p.Small) + "," + flag + "," + plainNumber(p.Day) + "," + plainNumber(p.At) + "," + p.Text
+	return plainNumber(p.Small) + "," + p.Amount.String() + "," + flag + "," + plainNumber(p.Day) + "," + plainNumber(p.At) + "," + p.Text
 }
 
 func (e *entries[K, V]) command(n int16, r *reader) {

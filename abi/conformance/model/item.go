@@ -99,10 +99,13 @@ func (i *item) emit(port int, at int64, values ...program.Value) bool {
 
 // takes counts the bytes of a row that is emitted or written.
 func (i *item) takes(values ...program.Value) {
-	const widest, head = 8 + 1, 64 // a number with its null, and what a row or change has besides
+	const widest, head = 16 + 1, 64 // a decimal with its null, and what a row or change has besides
 	i.bytes += head
 	for _, v := range values {
 		i.bytes += widest + len(v.Text)
+		for _, element := range v.List {
+			i.bytes += widest + len(element.Text)
+		}
 	}
 }
 
@@ -135,7 +138,8 @@ func (i *item) emits(c *program.Command) {
 	case program.Pass:
 		r := &i.row.Record
 		i.emit(program.PortPassed, i.rowTime, append(i.own(), program.Int(c.Number), r[program.FieldText], i.row.Unread,
-			r[program.FieldAt], r[program.FieldBytes], r[0], r[5], r[1])...)
+			r[program.FieldAt], r[program.FieldBytes], r[program.FieldFlag], r[program.FieldSingle], r[program.FieldTiny],
+			r[program.FieldAmount], r[program.FieldNumbers], r[program.FieldNames], program.Amount(program.DecimalOf(c.Number)), ramp(c.Number))...)
 	case program.Due:
 		i.emit(program.PortTimed, c.Time, append(i.own(), program.Int(c.Time), program.Int(c.Number))...)
 	case program.Draw:
@@ -149,6 +153,14 @@ func (i *item) emits(c *program.Command) {
 		}
 		i.observe(c.Op, program.Int(i.kind), i.name, record)
 	}
+}
+
+// ramp has n & 3 elements, each of them n.
+func ramp(n int64) (list program.Value) {
+	for range n & 3 {
+		list.List = append(list.List, program.Int(n))
+	}
+	return list
 }
 
 // read is the row's record as its port gives it.
@@ -182,21 +194,24 @@ func (i *item) found(op program.Op, record *program.Record) {
 }
 
 func (i *item) value(c *program.Command) {
-	cell := &i.keyed.values[c.Index]
+	value := &i.keyed.values[c.Index]
 	switch c.Op {
 	case program.ValueGet:
-		i.found(c.Op, *cell)
+		if *value != nil {
+			i.found(c.Op, &(*value).record)
+		} else {
+			i.found(c.Op, nil)
+		}
 	case program.ValueSet:
-		*cell = &c.Record
+		*value = &cell{c.Record, i.model.now}
 	case program.ValueAdd:
 		record := program.NoRecord()
-		if *cell != nil {
-			record = **cell
+		if *value != nil {
+			record = (*value).record
 		}
-		record = plus(record, c.Number)
-		*cell = &record
+		*value = &cell{plus(record, c.Number), i.model.now}
 	case program.ValueClear:
-		*cell = nil
+		*value = nil
 	}
 }
 
@@ -204,15 +219,15 @@ func (i *item) list(c *program.Command) {
 	list := &i.keyed.lists[c.Index]
 	switch c.Op {
 	case program.ListAll:
-		for n, record := range *list {
-			if !i.observe(c.Op, program.Int(int64(n)), program.Null, record) {
+		for n, element := range *list {
+			if !i.observe(c.Op, program.Int(int64(n)), program.Null, element.record) {
 				return
 			}
 		}
 	case program.ListLen:
 		i.observe(c.Op, program.Int(int64(len(*list))), program.Null, program.NoRecord())
 	case program.ListAppend:
-		*list = append(*list, c.Record)
+		*list = append(*list, cell{c.Record, i.model.now})
 	case program.ListClear:
 		*list = nil
 	}
@@ -230,16 +245,16 @@ func kept(index int, r program.Record) program.Record {
 
 func (i *item) mapped(c *program.Command) {
 	entries := i.keyed.maps[c.Index]
-	record, found := entries[c.Key]
+	entry, found := entries[c.Key]
 	switch c.Op {
 	case program.MapGet:
 		if found {
-			i.found(c.Op, &record)
+			i.found(c.Op, &entry.record)
 		} else {
 			i.found(c.Op, nil)
 		}
 	case program.MapSet:
-		entries[c.Key] = kept(c.Index, c.Record)
+		entries[c.Key] = cell{kept(c.Index, c.Record), i.model.now}
 	case program.MapAdd:
 		i.add(c.Index, c.Key, c.Number)
 	case program.MapDelete:
@@ -252,23 +267,23 @@ func (i *item) mapped(c *program.Command) {
 }
 
 func (i *item) add(index int, key program.MapKey, n int64) {
-	record, found := i.keyed.maps[index][key]
-	if !found {
-		record = program.NoRecord()
+	record := program.NoRecord()
+	if entry, found := i.keyed.maps[index][key]; found {
+		record = entry.record
 	}
-	i.keyed.maps[index][key] = plus(record, n)
+	i.keyed.maps[index][key] = cell{plus(record, n), i.model.now}
 }
 
 // scan goes over the entries that are there when it begins, as they are then (rule 5).
-func (i *item) scan(c *program.Command, entries map[program.MapKey]program.Record) {
+func (i *item) scan(c *program.Command, entries map[program.MapKey]cell) {
 	type entry struct {
 		key    program.MapKey
 		record program.Record
 	}
 	var list []entry
-	for key, record := range entries {
+	for key, found := range entries {
 		if c.Byte&3 < program.ScanRange || compareKeys(key, c.Key) >= 0 && compareKeys(key, c.High) < 0 {
-			list = append(list, entry{key, record})
+			list = append(list, entry{key, found.record})
 		}
 	}
 	slices.SortFunc(list, func(a, b entry) int { return compareKeys(a.key, b.key) })
@@ -301,8 +316,8 @@ func compareKeys(a, b program.MapKey) int {
 		}
 		return 0
 	}
-	return cmp.Or(cmp.Compare(a.Small, b.Small), cmp.Compare(flag(a), flag(b)), cmp.Compare(a.Day, b.Day), cmp.Compare(a.At, b.At),
-		strings.Compare(a.Text, b.Text))
+	return cmp.Or(cmp.Compare(a.Small, b.Small), a.Amount.Compare(b.Amount), cmp.Compare(flag(a), flag(b)), cmp.Compare(a.Day, b.Day),
+		cmp.Compare(a.At, b.At), strings.Compare(a.Text, b.Text))
 }
 
 func (i *item) timer(c *program.Command) {

@@ -35,7 +35,7 @@ type Model struct {
 	Failed bool
 
 	onWatermark, onEnd []byte
-	keys               map[program.Key]*keyed
+	keys               map[string]*keyed // by program.Key as text
 	watermark, now     int64
 }
 
@@ -57,18 +57,24 @@ func New(c *program.Case) *Model {
 	return &Model{
 		Subtasks: 1, Rows: map[string][]string{}, Rejected: map[string][]Rejection{}, Logged: map[string]bool{}, Gauged: map[string]float64{},
 		onWatermark: c.OnWatermark, onEnd: c.OnEnd,
-		keys: map[program.Key]*keyed{}, watermark: NoTime, now: program.FirstTick,
+		keys: map[string]*keyed{}, watermark: NoTime, now: program.FirstTick,
 	}
 }
 
 // keyed is the state and the timers of a key.
 type keyed struct {
 	key      program.Key
-	values   [2]*program.Record
-	lists    [2][]program.Record
-	maps     [3]map[program.MapKey]program.Record // of pairs only the field large counts
+	values   [3]*cell
+	lists    [3][]cell
+	maps     [4]map[program.MapKey]cell // of pairs only the field large counts
 	programs map[string][]byte
 	timers   []timer
+}
+
+// cell is a value, a list's element or a map's entry, and the processing time at which it was last written.
+type cell struct {
+	record  program.Record
+	written int64
 }
 
 type timer struct {
@@ -84,9 +90,9 @@ func (k *keyed) copy() *keyed {
 		c.lists[i] = slices.Clone(c.lists[i])
 	}
 	for i := range c.maps {
-		c.maps[i] = map[program.MapKey]program.Record{}
-		for key, record := range k.maps[i] {
-			c.maps[i][key] = record
+		c.maps[i] = map[program.MapKey]cell{}
+		for key, entry := range k.maps[i] {
+			c.maps[i][key] = entry
 		}
 	}
 	c.programs = map[string][]byte{}
@@ -98,10 +104,11 @@ func (k *keyed) copy() *keyed {
 }
 
 func (m *Model) keyed(key program.Key) *keyed {
-	if m.keys[key] == nil {
-		m.keys[key] = &keyed{key: key}
+	name := key.String()
+	if m.keys[name] == nil {
+		m.keys[name] = &keyed{key: key}
 	}
-	return m.keys[key]
+	return m.keys[name]
 }
 
 // Row runs a row, whose place in the input is pos, and says whether it was refused.
@@ -117,12 +124,13 @@ func (m *Model) Row(s *program.Step, pos int64) (refused bool) {
 // run runs a program for an item: all that it does, or nothing, takes effect (rules 6 and 8).
 func (m *Model) run(k *keyed, i *item, p []byte, refusal Rejection) (refused bool) {
 	i.model, i.keyed, i.budget, i.filed = m, k.copy(), program.Budget, k.key.String()
+	i.keyed.expire(m.now)
 	if i.run(p); i.fault != nil {
 		refusal.Fault, refusal.Message = i.fault.Fault, i.fault.Message
 		m.Rejected[i.filed] = append(m.Rejected[i.filed], refusal)
 		return true
 	}
-	m.keys[k.key] = i.keyed
+	m.keys[i.filed] = i.keyed
 	m.takeEffect(i, 1)
 	m.ItemBytes = max(m.ItemBytes, i.bytes)
 	return false

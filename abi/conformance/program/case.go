@@ -13,8 +13,9 @@ import (
 //	step       byte mod 8: 0 to 4 row, 5 watermark, 6 tick, 7 checkpoint
 //	row        byte b: key KEYS[b mod 6], port more where b >> 4 is a multiple of 4 and not 0, else in; byte: event time; record;
 //	           byte u: unread is null where u mod 4 is 0, else the symbol u >> 4; byte n, n bytes: the program
-//	watermark, tick
-//	           byte d: time goes on by 1 + d mod 64
+//	watermark  byte d: event time goes on by 1 + d mod 64 us
+//	tick       byte d, n = 1 + d mod 64: processing time goes on by n us where d < 64, else by n times 50 ms: less 1 us where d is
+//	           128 to 191. What a cell has to live is a multiple of 50 ms
 type Case struct {
 	OnWatermark, OnEnd []byte
 	Steps              []Step
@@ -75,7 +76,7 @@ func ParseCase(data []byte) Case {
 			watermark += 1 + int64(r.Byte()%64)
 			s.Kind, s.To = Watermark, watermark
 		case 6:
-			now += 1 + int64(r.Byte()%64)
+			now += r.tick()
 			s.Kind, s.To = Tick, now
 		case 7:
 			s.Kind = Checkpoint
@@ -89,6 +90,20 @@ func ParseCase(data []byte) Case {
 		c.Steps = append(c.Steps, s)
 	}
 	return c
+}
+
+// tick is how far processing time goes on, in us.
+func (r *Reader) tick() int64 {
+	const long = 50_000
+	d := r.Byte()
+	n := 1 + int64(d%64)
+	switch d / 64 {
+	case 0:
+		return n
+	case 2:
+		return n*long - 1
+	}
+	return n * long
 }
 
 func (r *Reader) row(s *Step) {

@@ -55,20 +55,20 @@ var shapes = [ops]shape{
 	Due:           {name: "due", operands: "tn", key: true},
 	Draw:          {name: "draw"},
 	Clock:         {name: "clock"},
-	ValueGet:      {name: "value_get", operands: "2", key: true},
-	ValueSet:      {name: "value_set", operands: "2r", key: true},
-	ValueAdd:      {name: "value_add", operands: "2n", key: true},
-	ValueClear:    {name: "value_clear", operands: "2", key: true},
-	ListAll:       {name: "list_all", operands: "2", key: true},
-	ListLen:       {name: "list_len", operands: "2", key: true},
-	ListAppend:    {name: "list_append", operands: "2r", key: true},
-	ListClear:     {name: "list_clear", operands: "2", key: true},
-	MapGet:        {name: "map_get", operands: "3k", key: true},
-	MapSet:        {name: "map_set", operands: "3kr", key: true},
-	MapAdd:        {name: "map_add", operands: "3kn", key: true},
-	MapDelete:     {name: "map_delete", operands: "3k", key: true},
-	MapClear:      {name: "map_clear", operands: "3", key: true},
-	MapScan:       {name: "map_scan", operands: "3s", key: true},
+	ValueGet:      {name: "value_get", operands: "3", key: true},
+	ValueSet:      {name: "value_set", operands: "3r", key: true},
+	ValueAdd:      {name: "value_add", operands: "3n", key: true},
+	ValueClear:    {name: "value_clear", operands: "3", key: true},
+	ListAll:       {name: "list_all", operands: "3", key: true},
+	ListLen:       {name: "list_len", operands: "3", key: true},
+	ListAppend:    {name: "list_append", operands: "3r", key: true},
+	ListClear:     {name: "list_clear", operands: "3", key: true},
+	MapGet:        {name: "map_get", operands: "4k", key: true},
+	MapSet:        {name: "map_set", operands: "4kr", key: true},
+	MapAdd:        {name: "map_add", operands: "4kn", key: true},
+	MapDelete:     {name: "map_delete", operands: "4k", key: true},
+	MapClear:      {name: "map_clear", operands: "4", key: true},
+	MapScan:       {name: "map_scan", operands: "4s", key: true},
 	TimerSet:      {name: "timer_set", operands: "8twp", key: true},
 	TimerDelete:   {name: "timer_delete", operands: "8w", key: true},
 	TimerDeleteAt: {name: "timer_delete_at", operands: "8tw", key: true},
@@ -127,14 +127,15 @@ type Command struct {
 
 // MapKey is the key of an entry: Text, and the rest for pairs.
 type MapKey struct {
-	Small int16
-	Flag  bool
-	Day   int32
-	At    int64
-	Text  string
+	Small  int16
+	Amount Decimal
+	Flag   bool
+	Day    int32
+	At     int64
+	Text   string
 }
 
-// Numbers, Reals, Times and Symbols are the tables that operands choose from.
+// Numbers, Reals, Times, Decimals and Symbols are the tables that operands choose from.
 var (
 	Numbers = [16]int64{math.MinInt64, math.MaxInt64, -1<<53 - 1, 1<<53 + 1, -1 << 32, 1<<32 - 1, math.MinInt32, math.MaxInt32,
 		math.MinInt32 - 1, 1 << 31, math.MinInt16, math.MaxInt16, 1 << 15, math.MinInt8, math.MaxInt8, 128}
@@ -142,6 +143,12 @@ var (
 		-math.MaxFloat32, 1 << 24, 0.5, -1.5, 1024.25, 0x1p100, -0x1p100, 0x1p-100}
 	Times = [16]int64{math.MinInt64, math.MinInt64 + 1, math.MaxInt64 - 1, math.MaxInt64, -1, -2, -1000000, 240, 256, 300, 500, 1000,
 		1000000, 1 << 31, 1<<53 + 1, 253402300800000000}
+	Decimals = [16]Decimal{
+		wide("99999999999999999999"), wide("-99999999999999999999"), wide("9223372036854775807"), wide("9223372036854775808"),
+		wide("-9223372036854775808"), wide("-9223372036854775809"), wide("18446744073709551615"), wide("18446744073709551616"),
+		wide("-18446744073709551616"), wide("-18446744073709551617"), wide("10000000000000000000"), wide("-10000000000000000000"),
+		wide("10000"), wide("-10000"), wide("4294967296"), wide("-4294967296"),
+	}
 	Symbols = [16]string{"a", "b", "c", "z", "A", "0", " ", "\x00", "é", "ß", "中", "😀", "\n", `"`, "\x7f", "\ue000"}
 )
 

@@ -23,7 +23,7 @@ func TestCommandsAreThoseOfTheText(t *testing.T) {
 	}
 	operands := map[rune]string{
 		'b': "byte", 'n': "number", 'f': "real", 't': "time", 'x': "text", 'w': "word", 'r': "record", 'k': "map key", 'p': "program",
-		's': "byte mode", '2': "index of 2", '3': "map", '5': "index of 5", '8': "index of 8",
+		's': "byte mode", '3': "index of 3", '4': "map", '5': "index of 5", '8': "index of 8",
 	}
 	for i, row := range rows {
 		var want []string

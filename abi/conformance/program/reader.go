@@ -46,7 +46,7 @@ func (r *Reader) operand(kind rune, c *Command) {
 	case 'x':
 		c.Text = r.Text()
 	case 'w':
-		c.Text = r.symbols(int(r.Byte() % 4))
+		c.Text = r.word()
 	case 'r':
 		c.Record = r.Record()
 	case 'k':
@@ -82,7 +82,7 @@ func (r *Reader) take(n int) []byte {
 	return b
 }
 
-// Number, Real, Time and Text read operands of PROGRAM.md.
+// Number, Real, Time, Decimal and Text read operands of PROGRAM.md.
 func (r *Reader) Number() int64 {
 	if b := r.Byte(); b >= 240 {
 		return Numbers[b-240]
@@ -109,7 +109,16 @@ func (r *Reader) Time() int64 {
 	}
 }
 
-// Text and octets from this first byte on are repeated so often.
+// Decimal is described with Number.
+func (r *Reader) Decimal() Decimal {
+	if b := r.Byte(); b >= 240 {
+		return Decimals[b-240]
+	} else {
+		return DecimalOf(int64(b) - 120)
+	}
+}
+
+// Texts, octets and lists from this first byte on are repeated so often.
 const (
 	repeatFrom  = 248
 	repeatTimes = 64
@@ -124,6 +133,8 @@ func (r *Reader) Text() string {
 	}
 	return text
 }
+
+func (r *Reader) word() string { return r.symbols(int(r.Byte() % 4)) }
 
 func (r *Reader) symbols(n int) string {
 	var text strings.Builder
@@ -143,6 +154,27 @@ func (r *Reader) octets() string {
 		return strings.Repeat(text.String(), repeatTimes)
 	}
 	return text.String()
+}
+
+// list reads a list by the type of its elements.
+func (r *Reader) list(element Type) Value {
+	c := r.Byte()
+	var once, all []Value
+	for range c % 4 {
+		if element == UTF8 {
+			once = append(once, Text(r.word()))
+		} else {
+			once = append(once, Int(r.Number()))
+		}
+	}
+	times := 1
+	if c >= repeatFrom {
+		times = repeatTimes
+	}
+	for range times {
+		all = append(all, once...)
+	}
+	return List(all...)
 }
 
 // Record reads a record.
@@ -175,6 +207,10 @@ func (r *Reader) field(typ Type) Value {
 		return Text(r.Text())
 	case Binary:
 		return Text(r.octets())
+	case Decimal128:
+		return Amount(r.Decimal())
+	case ListI64, ListUTF8:
+		return r.list(typ.Element())
 	}
 	return Int(r.Number())
 }
@@ -183,10 +219,10 @@ func (r *Reader) mapKey(index int) MapKey {
 	if index != Pairs {
 		return MapKey{Text: r.Text()}
 	}
-	k := MapKey{Small: int16(r.Number())}
+	k := MapKey{Small: int16(r.Number()), Amount: r.Decimal()}
 	b := r.Byte()
 	k.Flag, k.Day, k.At = b&1 != 0, int32(b>>1&7)-4, int64(b>>4)-8
-	k.Text = r.symbols(int(r.Byte() % 4))
+	k.Text = r.word()
 	return k
 }
 
@@ -199,5 +235,5 @@ func (k MapKey) Name(index int) string {
 	if k.Flag {
 		flag = 1
 	}
-	return fmt.Sprintf("%d,%d,%d,%d,%s", k.Small, flag, k.Day, k.At, k.Text)
+	return fmt.Sprintf("%d,%v,%d,%d,%d,%s", k.Small, k.Amount, flag, k.Day, k.At, k.Text)
 }

@@ -8,9 +8,9 @@ import (
 
 // Names of what index operands choose from, by command.
 var (
-	valueNames = []string{"cell", "plain"}
-	listNames  = []string{"items", "near"}
-	mapNames   = []string{"words", "close", "pairs"}
+	valueNames = []string{"cell", "plain", "brief"}
+	listNames  = []string{"items", "near", "fading"}
+	mapNames   = []string{"words", "close", "pairs", "mist"}
 	levelNames = []string{"trace", "debug", "info", "warn", "error"}
 )
 

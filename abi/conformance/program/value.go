@@ -23,7 +23,19 @@ const (
 	TimestampTZ Type = "timestamp_tz"
 	UTF8        Type = "utf8"
 	Binary      Type = "binary"
+	Decimal128  Type = "decimal128(20,4)"
+	ListI64     Type = "list<i64>"
+	ListUTF8    Type = "list<utf8>"
 )
+
+// Element is the type of a list's elements; empty where the type is no list.
+func (t Type) Element() Type {
+	element, list := strings.CutPrefix(string(t), "list<")
+	if !list {
+		return ""
+	}
+	return Type(strings.TrimSuffix(element, ">"))
+}
 
 // Field is a column.
 type Field struct {
@@ -34,28 +46,38 @@ type Field struct {
 
 // Places of fields in a record that commands name.
 const (
-	FieldLarge = 4
-	FieldAt    = 8
-	FieldZoned = 9
-	FieldText  = 10
-	FieldBytes = 11
+	FieldFlag    = 0
+	FieldTiny    = 1
+	FieldLarge   = 4
+	FieldSingle  = 5
+	FieldAt      = 8
+	FieldZoned   = 9
+	FieldText    = 10
+	FieldBytes   = 11
+	FieldAmount  = 12
+	FieldNumbers = 13
+	FieldNames   = 14
 )
 
 // Fields are those of a record.
-var Fields = [12]Field{
+var Fields = [15]Field{
 	{"flag", Bool, false}, {"tiny", I8, true}, {"small", I16, false}, {"medium", I32, true}, {"large", I64, false}, {"single", F32, true},
 	{"double", F64, false}, {"day", Date32, true}, {"at", Timestamp, false}, {"zoned", TimestampTZ, true}, {"text", UTF8, true}, {"bytes", Binary, false},
+	{"amount", Decimal128, true}, {"numbers", ListI64, false}, {"names", ListUTF8, true},
 }
 
-// Value is a value of any type: Int of bool, whole numbers and times, Real of floats, Text of utf8 and binary. Of a null nothing counts.
+// Value is a value of any type: Int of bool, whole numbers and times, Real of floats, Text of utf8 and binary, Decimal of decimals, List of
+// lists. Of a null nothing counts.
 type Value struct {
-	Null bool
-	Int  int64
-	Real float64
-	Text string
+	Null    bool
+	Int     int64
+	Real    float64
+	Text    string
+	Decimal Decimal
+	List    []Value
 }
 
-// Null, Int, Real and Text make values.
+// Null, Int, Real, Text, Amount and List make values.
 var Null = Value{Null: true}
 
 // Int is described with Null.
@@ -66,6 +88,12 @@ func Real(v float64) Value { return Value{Real: v} }
 
 // Text is described with Null.
 func Text(v string) Value { return Value{Text: v} }
+
+// Amount is described with Null.
+func Amount(v Decimal) Value { return Value{Decimal: v} }
+
+// List is described with Null.
+func List(v ...Value) Value { return Value{List: v} }
 
 // Format writes a value of a type so that equal texts are equal values: any NaN is NaN, and -0 is not 0.
 func (v Value) Format(t Type) string {
@@ -80,6 +108,14 @@ func (v Value) Format(t Type) string {
 		return strconv.Quote(v.Text)
 	case t == Binary:
 		return "x" + hex.EncodeToString([]byte(v.Text))
+	case t == Decimal128:
+		return v.Decimal.String()
+	case t.Element() != "":
+		parts := make([]string, len(v.List))
+		for i := range v.List {
+			parts[i] = v.List[i].Format(t.Element())
+		}
+		return "[" + strings.Join(parts, " ") + "]"
 	}
 	return strconv.FormatInt(v.Int, 10)
 }
@@ -123,7 +159,9 @@ var (
 var Ports = [4]Port{
 	{"values", append(append(ownKey[:2:2], Field{"command", I16, false}, Field{"n", I64, true}, Field{"name", UTF8, true}), Fields[:]...)},
 	{"passed", append(passedKey[:2:2], Field{"n", I64, false}, Field{"text", UTF8, true}, Field{"unread", UTF8, true},
-		Field{"moved", Timestamp, false}, Field{"bytes", Binary, false}, Field{"flag", Bool, false}, Field{"single", F32, true}, Field{"tiny", I8, true})},
+		Field{"moved", Timestamp, false}, Field{"bytes", Binary, false}, Field{"flag", Bool, false}, Field{"single", F32, true}, Field{"tiny", I8, true},
+		Field{"amount", Decimal128, true}, Field{"numbers", ListI64, false}, Field{"names", ListUTF8, true},
+		Field{"cost", Decimal128, false}, Field{"ramp", ListI64, false})},
 	{"timed", append(passedKey[:2:2], Field{"due", Timestamp, false}, Field{"n", I64, false})},
 	{"drawn", append(ownKey[:2:2], Field{"number", I64, false})},
 }

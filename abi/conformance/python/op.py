@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import itertools
 import math
 import os
 import struct
+from array import array
 from collections.abc import Callable
-from typing import Any
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any, TypeAlias
 
 import tidemill
 from tidemill import (
@@ -17,6 +22,10 @@ from tidemill import (
     I16,
     I32,
     NO_TIME,
+    Batch,
+    BatchIn,
+    BatchOut,
+    Column,
     Counter,
     Date,
     EventTime,
@@ -49,7 +58,19 @@ TIMES = (
     *(NO_TIME, NO_TIME + 1, END_OF_TIME - 1, END_OF_TIME, -1, -2, -1000000, 240),
     *(256, 300, 500, 1000, 1000000, 2**31, 2**53 + 1, 253402300800000000),
 )
+DECIMALS = (
+    *(10**20 - 1, -(10**20) + 1, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**64 - 1, 2**64),
+    *(-(2**64), -(2**64) - 1, 10**19, -(10**19), 10000, -10000, 2**32, -(2**32)),
+)
 SYMBOLS = ("a", "b", "c", "z", "A", "0", " ", "\0", "é", "ß", "中", "😀", "\n", '"', "\x7f", "\ue000")
+
+
+Amount: TypeAlias = Annotated[Decimal, tidemill.decimal(20, 4)]
+
+
+def amount_of(number: int) -> Decimal:
+    """The amount whose number without its point is given."""
+    return Decimal(number).scaleb(-4)
 
 
 @tidemill.row
@@ -68,9 +89,12 @@ class Record:
     zoned: TimestampTZ | None = None
     text: str | None = None
     bytes: bytes = b""
+    amount: Amount | None = None
+    numbers: list[int] = dataclasses.field(default_factory=list)
+    names: list[str] | None = None
 
 
-FIELDS = ("flag", "tiny", "small", "medium", "large", "single", "double", "day", "at", "zoned", "text", "bytes")
+FIELDS = tuple(f.name for f in dataclasses.fields(Record))
 
 
 @tidemill.row
@@ -120,6 +144,9 @@ class ValuesRow:
     zoned: TimestampTZ | None
     text: str | None
     bytes: bytes
+    amount: Amount | None
+    numbers: list[int]
+    names: list[str] | None
 
 
 @tidemill.row
@@ -136,6 +163,11 @@ class PassedRow:
     flag: bool = from_input()
     single: F32 | None = from_input()
     tiny: I8 | None = from_input()
+    amount: Amount | None = from_input()
+    numbers: list[int] = from_input()
+    names: list[str] | None = from_input()
+    cost: Amount
+    ramp: list[int]
 
 
 @tidemill.row
@@ -162,10 +194,65 @@ class Pair:
     """A key of the map pairs."""
 
     small: I16
+    amount: Amount
     flag: bool
     day: Date
     at: Timestamp
     text: str
+
+
+@tidemill.row
+class InColumns:
+    """Rows of port in as columns, those of a record first."""
+
+    flag: Column[bool]
+    tiny: Column[I8 | None]
+    small: Column[I16]
+    medium: Column[I32 | None]
+    large: Column[int]
+    single: Column[F32 | None]
+    double: Column[float]
+    day: Column[Date | None]
+    at: Column[Timestamp]
+    zoned: Column[TimestampTZ | None]
+    text: Column[str | None]
+    bytes: Column[bytes]
+    amount: Column[Amount | None]
+    numbers: Column[list[int]]
+    names: Column[list[str] | None]
+    program: Column[bytes]
+    time: Column[EventTime]
+
+
+@tidemill.row
+class MoreColumns:
+    """Rows of port more as columns, of the very types of the input."""
+
+    program: Column[bytes]
+    large: Column[I32]
+    text: Column[str]
+    time: Column[EventTime]
+
+
+@tidemill.row
+class PassedColumns:
+    """Rows of port passed as columns."""
+
+    k: Column[str | None] = from_key()
+    g: Column[int] = from_key()
+    n: Column[int]
+    text: Column[str | None] = from_input()
+    unread: Column[str | None] = from_input()
+    moved: Column[Timestamp] = from_input("at")
+    bytes: Column[bytes] = from_input()
+    flag: Column[bool] = from_input()
+    single: Column[F32 | None] = from_input()
+    tiny: Column[I8 | None] = from_input()
+    amount: Column[Amount | None] = from_input()
+    numbers: Column[list[int]] = from_input()
+    names: Column[list[str] | None] = from_input()
+    cost: Column[Amount]
+    ramp: Column[list[int]]
 
 
 def low_bits(n: int, bits: int) -> int:
@@ -214,8 +301,20 @@ class Reader:
         c = self.byte()
         return bytes(self.byte() for _ in range(c % 8)) * (64 if c >= 248 else 1)
 
+    def decimal(self) -> Decimal:
+        b = self.byte()
+        return amount_of(DECIMALS[b - 240] if b >= 240 else b - 120)
+
+    def numbers(self) -> list[int]:
+        c = self.byte()
+        return [self.number() for _ in range(c % 4)] * (64 if c >= 248 else 1)
+
     def word(self) -> str:
         return self.symbols(self.byte() % 4)
+
+    def words(self) -> list[str]:
+        c = self.byte()
+        return [self.word() for _ in range(c % 4)] * (64 if c >= 248 else 1)
 
     def part(self) -> bytes:
         n = self.byte()
@@ -232,9 +331,8 @@ class Reader:
         return record
 
     def pair(self) -> Pair:
-        small = self.number(16)
-        b = self.byte()
-        return Pair(small, b & 1 != 0, (b >> 1 & 7) - 4, (b >> 4) - 8, self.word())
+        small, amount, b = self.number(16), self.decimal(), self.byte()
+        return Pair(small, amount, b & 1 != 0, (b >> 1 & 7) - 4, (b >> 4) - 8, self.word())
 
 
 READS: dict[str, Callable[[Reader], Any]] = {
@@ -250,6 +348,9 @@ READS: dict[str, Callable[[Reader], Any]] = {
     "zoned": lambda r: r.number(),
     "text": lambda r: r.text(),
     "bytes": lambda r: r.octets(),
+    "amount": lambda r: r.decimal(),
+    "numbers": lambda r: r.numbers(),
+    "names": lambda r: r.words(),
 }
 
 # How many steps an item may take.
@@ -260,27 +361,27 @@ class Over(Exception):
     """The item's budget is used up."""
 
 
-class Interpreter(tidemill.Operator):
-    """Runs the program that each row carries."""
+class _Program(tidemill.Operator):
+    """Runs programs, wherever they come from."""
 
     watermark_program: str = tidemill.param("", name="on_watermark", doc="program of the watermark callback, in hexadecimal")
     end_program: str = tidemill.param("", name="on_end", doc="program of the end callback, in hexadecimal")
 
-    in_: In[InRow]
-    more: In[MoreRow]
     key: Key[KeyColumns]
 
     values: Out[ValuesRow]
-    passed: Out[PassedRow] = tidemill.port(input="in")
     timed: Out[TimedRow]
     drawn: Out[DrawnRow]
 
     cell: Value[Record]
     plain: Value[Record] = tidemill.state(prefetch=False)
+    brief: Value[Record] = tidemill.state(prefetch=("in",), ttl=timedelta(milliseconds=100))
     items: List[Record]
     near: List[Record] = tidemill.state(prefetch=True)
+    fading: List[Record] = tidemill.state(prefetch=("in",), ttl=timedelta(milliseconds=250))
     words: Map[str, Record]
     close: Map[str, Record] = tidemill.state(prefetch=True)
+    mist: Map[str, Record] = tidemill.state(prefetch=("in",), ttl=timedelta(seconds=1))
     pairs: Map[Pair, int] = tidemill.state(prefetch=("in",))
     programs: Map[str, bytes]
 
@@ -301,14 +402,9 @@ class Interpreter(tidemill.Operator):
         self.at_watermark = bytes.fromhex(self.watermark_program)
         self.at_end = bytes.fromhex(self.end_program)
 
-    def on_in(self, row: InRow) -> None:
-        """Runs the row's program."""
-        record = Record(*(getattr(row, name) for name in FIELDS))
-        self.run(row.program, 0, keyed=True, record=record, time=row.time)
-
-    def on_more(self, row: MoreRow) -> None:
-        """Runs the row's program."""
-        self.run(row.program, 1, keyed=True, record=Record(large=row.large, text=row.text), time=row.time)
+    def pass_row(self, n: int) -> None:
+        """Emits to port passed."""
+        raise NotImplementedError
 
     def fired(self, name: int, fired: Fired) -> None:
         """Runs the program that was set with the timer."""
@@ -397,7 +493,7 @@ class Interpreter(tidemill.Operator):
         n = r.number()
         if self.record is not None and self.kind == 0:
             self.spend()
-            self.passed.emit(PassedRow(n))
+            self.pass_row(n)
 
     def do_due(self, command: int, r: Reader) -> None:
         due, n = r.time(), r.number()
@@ -418,7 +514,7 @@ class Interpreter(tidemill.Operator):
         self.observe(command, 1 if found else 0, None, record if found and record is not None else Record())
 
     def do_value(self, command: int, r: Reader) -> None:
-        value = (self.cell, self.plain)[r.index(2)]
+        value = (self.cell, self.plain, self.brief)[r.index(3)]
         if command == 6:
             if self.keyed:
                 self.read(command, value.has(), value.get())
@@ -434,7 +530,7 @@ class Interpreter(tidemill.Operator):
             value.clear()
 
     def do_list(self, command: int, r: Reader) -> None:
-        elements = (self.items, self.near)[r.index(2)]
+        elements = (self.items, self.near, self.fading)[r.index(3)]
         record = r.record() if command == 12 else None
         if not self.keyed:
             return
@@ -449,7 +545,7 @@ class Interpreter(tidemill.Operator):
             elements.clear()
 
     def do_map(self, command: int, r: Reader) -> None:
-        entries = ENTRIES[r.index(3)](self)
+        entries = ENTRIES[r.index(4)](self)
         if command == 19:
             self.scan(command, r, entries)
             return
@@ -579,7 +675,7 @@ class PairEntries(Entries):
         return r.pair()
 
     def name(self, key: Pair) -> str:
-        return f"{key.small},{int(key.flag)},{key.day},{key.at},{key.text}"
+        return f"{key.small},{key.amount:f},{int(key.flag)},{key.day},{key.at},{key.text}"
 
     def keep(self, record: Record) -> Any:
         return record.large
@@ -591,25 +687,89 @@ class PairEntries(Entries):
         self.map.set(key, low_bits(self.map.get(key, 0) + n, 64))
 
 
-ENTRIES: tuple[Callable[[Interpreter], Entries], ...] = (
+ENTRIES: tuple[Callable[[_Program], Entries], ...] = (
     lambda o: Entries(o.words),
     lambda o: Entries(o.close),
     lambda o: PairEntries(o.pairs),
+    lambda o: Entries(o.mist),
 )
 
 # By number.
-COMMANDS: tuple[Callable[[Interpreter, int, Reader], None], ...] = (
+COMMANDS: tuple[Callable[[_Program, int, Reader], None], ...] = (
     *(
-        Interpreter.do_values,
-        Interpreter.do_echo,
-        Interpreter.do_pass,
-        Interpreter.do_due,
-        Interpreter.do_draw,
-        Interpreter.do_clock,
+        _Program.do_values,
+        _Program.do_echo,
+        _Program.do_pass,
+        _Program.do_due,
+        _Program.do_draw,
+        _Program.do_clock,
     ),
-    *[Interpreter.do_value] * 4,
-    *[Interpreter.do_list] * 4,
-    *[Interpreter.do_map] * 6,
-    *[Interpreter.do_timer] * 3,
-    *(Interpreter.do_log, Interpreter.do_count, Interpreter.do_gauge, Interpreter.do_fault, Interpreter.do_repeat),
+    *[_Program.do_value] * 4,
+    *[_Program.do_list] * 4,
+    *[_Program.do_map] * 6,
+    *[_Program.do_timer] * 3,
+    *(_Program.do_log, _Program.do_count, _Program.do_gauge, _Program.do_fault, _Program.do_repeat),
 )
+
+
+class Interpreter(_Program):
+    """Runs the program that each row carries."""
+
+    in_: In[InRow]
+    more: In[MoreRow]
+    passed: Out[PassedRow] = tidemill.port(input="in")
+
+    def on_in(self, row: InRow) -> None:
+        """Runs the row's program."""
+        record = Record(*(getattr(row, name) for name in FIELDS))
+        self.run(row.program, 0, keyed=True, record=record, time=row.time)
+
+    def on_more(self, row: MoreRow) -> None:
+        """Runs the row's program."""
+        self.run(row.program, 1, keyed=True, record=Record(large=row.large, text=row.text), time=row.time)
+
+    def pass_row(self, n: int) -> None:
+        """Emits to port passed."""
+        self.passed.emit(PassedRow(n, amount_of(n), [n] * (n & 3)))
+
+
+class Columnar(_Program):
+    """Does what interpreter does, by columns."""
+
+    in_: BatchIn[InColumns]
+    more: BatchIn[MoreColumns]
+    passed: BatchOut[PassedColumns] = tidemill.port(input="in")
+
+    def on_in(self, batch: Batch[InColumns]) -> None:
+        """Runs the rows' programs."""
+        self.emitted: list[tuple[int, int]] = []
+        c = batch.columns
+        columns = [getattr(c, name) for name in FIELDS]
+        for self.row in range(batch.rows):
+            batch.select(self.row)
+            record = Record(*(column[self.row] for column in columns))
+            self.run(c.program[self.row], 0, keyed=True, record=record, time=c.time[self.row])
+        rows, numbers = [row for row, _ in self.emitted], [n for _, n in self.emitted]
+        lengths = [n & 3 for n in numbers]
+        elements = array("q", [n for n, length in zip(numbers, lengths) for _ in range(length)])
+        self.passed.emit_for(
+            rows,
+            PassedColumns(
+                n=Column(len(rows), array("q", numbers)),
+                cost=Column(len(rows), b"".join(n.to_bytes(16, "little", signed=True) for n in numbers)),
+                ramp=Column(
+                    len(rows), Column(len(elements), elements), array("i", itertools.accumulate(lengths, initial=0))
+                ),
+            ),
+        )
+
+    def on_more(self, batch: Batch[MoreColumns]) -> None:
+        """Runs the rows' programs."""
+        c = batch.columns
+        for i in range(batch.rows):
+            batch.select(i)
+            self.run(c.program[i], 1, keyed=True, record=Record(large=c.large[i], text=c.text[i]), time=c.time[i])
+
+    def pass_row(self, n: int) -> None:
+        """Keeps a row of port passed for the end of the batch."""
+        self.emitted.append((self.row, n))

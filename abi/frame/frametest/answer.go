@@ -78,26 +78,47 @@ func (w *writer) section(id abi.SectionID, index, flags int, body func(at int)) 
 	w.entries = w.entries[16:]
 }
 
-func (w *writer) columns(node int, columns []frame.Column) {
+// nodes is how many nodes columns have: that of a list's elements follows the list's.
+func nodes(columns []frame.Column) int {
+	n := 0
 	for i := range columns {
-		c, at := &columns[i], node+i*40
-		binary.LittleEndian.PutUint16(w.b[at:], uint16(c.Type))
-		binary.LittleEndian.PutUint16(w.b[at+2:], c.Pass)
-		w.set32(at+4, c.Len)
-		if c.Pass != 0 {
-			w.set32(at+32, int(c.Ref))
-			continue
+		if n++; columns[i].Elements != nil {
+			n++
 		}
-		w.set32(at+8, c.Nulls)
-		if c.Nulls > 0 {
-			w.set32(at+20, len(c.Validity))
-			w.array(at+16, c.Validity)
-		}
-		w.set32(at+28, 4*len(c.Offsets))
-		w.array(at+24, numbers(c.Offsets))
-		w.set32(at+36, len(c.Values))
-		w.array(at+32, c.Values)
 	}
+	return n
+}
+
+// columns writes nodes from node on and returns the place behind them.
+func (w *writer) columns(at int, columns []frame.Column) int {
+	for i := range columns {
+		at = w.column(at, &columns[i])
+		if columns[i].Elements != nil {
+			w.set32(at-40+12, 1)
+			at = w.column(at, columns[i].Elements)
+		}
+	}
+	return at
+}
+
+func (w *writer) column(at int, c *frame.Column) int {
+	binary.LittleEndian.PutUint16(w.b[at:], uint16(c.Type))
+	binary.LittleEndian.PutUint16(w.b[at+2:], c.Pass)
+	w.set32(at+4, c.Len)
+	if c.Pass != 0 {
+		w.set32(at+32, int(c.Ref))
+		return at + 40
+	}
+	w.set32(at+8, c.Nulls)
+	if c.Nulls > 0 {
+		w.set32(at+20, len(c.Validity))
+		w.array(at+16, c.Validity)
+	}
+	w.set32(at+28, 4*len(c.Offsets))
+	w.array(at+24, numbers(c.Offsets))
+	w.set32(at+36, len(c.Values))
+	w.array(at+32, c.Values)
+	return at + 40
 }
 
 func numbers[T int32 | uint32 | uint16 | int64](v []T) []byte {
@@ -180,10 +201,10 @@ func (w *writer) rows(o *frame.OutputRows) {
 		if o.EventTime != nil {
 			flags |= abi.BatchEventTime
 		}
-		for _, v := range []int{o.Rows, len(o.Columns), len(o.Columns), flags, 0, 0, 0, 0} {
+		for _, v := range []int{o.Rows, len(o.Columns), nodes(o.Columns), flags, 0, 0, 0, 0} {
 			w.u32(v)
 		}
-		w.b = append(w.b, make([]byte, 40*len(o.Columns))...)
+		w.b = append(w.b, make([]byte, 40*nodes(o.Columns))...)
 		w.array(at+16, numbers(o.ItemOf))
 		w.array(at+20, numbers(o.EventTime))
 		w.columns(at+32, o.Columns)
@@ -192,10 +213,10 @@ func (w *writer) rows(o *frame.OutputRows) {
 
 func (w *writer) state(s *State) {
 	w.section(abi.SectionState, s.State, 0, func(at int) {
-		for _, v := range []int{len(s.Key), int(s.Kind), len(s.Columns), len(s.Columns), 0, 0, 0, 0} {
+		for _, v := range []int{len(s.Key), int(s.Kind), len(s.Columns), nodes(s.Columns), 0, 0, 0, 0} {
 			w.u32(v)
 		}
-		w.b = append(w.b, make([]byte, 40*len(s.Columns))...)
+		w.b = append(w.b, make([]byte, 40*nodes(s.Columns))...)
 		w.array(at+16, numbers(s.Key))
 		w.array(at+20, s.Op)
 		w.columns(at+32, s.Columns)
@@ -220,10 +241,10 @@ func (w *writer) timers(t *frame.TimerChanges) {
 // Block returns the bytes of a rows block.
 func Block(rows int, columns []frame.Column) []byte {
 	w := &writer{}
-	for _, v := range []int{rows, len(columns), len(columns), 0} {
+	for _, v := range []int{rows, len(columns), nodes(columns), 0} {
 		w.u32(v)
 	}
-	w.b = append(w.b, make([]byte, 40*len(columns))...)
+	w.b = append(w.b, make([]byte, 40*nodes(columns))...)
 	w.columns(16, columns)
 	w.pad()
 	w.set32(12, len(w.b))

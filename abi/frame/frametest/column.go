@@ -1,26 +1,36 @@
 package frametest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/big"
+	"slices"
 
 	"github.com/tidemill/tidemill/abi"
 	"github.com/tidemill/tidemill/abi/frame"
 )
 
-// Column builds a column from Go values, one a row: nil is null, else bool, int (integers, dates and times), float64, or string
-// (utf8 and binary).
+// Column builds a column from Go values, one a row: nil is null, else bool, int (integers, dates and times), float64, string (utf8,
+// binary, and of a decimal128 the digits of the number without its point), or []any (the elements of a list).
 func Column(t abi.Type, values ...any) frame.Column {
 	c := frame.Column{Type: t, Len: len(values)}
 	bitmap := make([]byte, (len(values)+7)/8)
-	if t.HasOffsets() && len(values) > 0 {
+	if (t.HasOffsets() || t.Kind() == abi.List) && len(values) > 0 {
 		c.Offsets = []int32{0}
 	}
 	if t == abi.Bool {
 		c.Values = make([]byte, (len(values)+7)/8)
 	}
+	var elements []any
 	for i, v := range values {
+		if list, ok := v.([]any); ok {
+			elements = append(elements, list...)
+		}
+		if t.Kind() == abi.List {
+			c.Offsets = append(c.Offsets, int32(len(elements)))
+		}
 		if v == nil {
 			c.Nulls++
 		} else {
@@ -31,11 +41,19 @@ func Column(t abi.Type, values ...any) frame.Column {
 	if c.Nulls > 0 {
 		c.Validity = bitmap
 	}
+	if t.Kind() == abi.List {
+		of := Column(t.Element(), elements...)
+		c.Elements = &of
+	}
 	return c
 }
 
 func add(c *frame.Column, row int, v any) {
 	switch {
+	case c.Type.Kind() == abi.List:
+	case c.Type.Kind() == abi.Decimal128:
+		s, _ := v.(string)
+		c.Values = append(c.Values, decimal(s)...)
 	case c.Type.HasOffsets():
 		s, _ := v.(string)
 		c.Values = append(c.Values, s...)
@@ -56,9 +74,43 @@ func add(c *frame.Column, row int, v any) {
 	}
 }
 
+// decimal is the 16 bytes of a number, 0 where the text is none.
+func decimal(text string) []byte {
+	n, _ := new(big.Int).SetString(text, 10)
+	if n == nil {
+		n = new(big.Int)
+	}
+	b := n.And(n, ones128).FillBytes(make([]byte, 16))
+	slices.Reverse(b)
+	return b
+}
+
+// ones128 has all of 128 bits set.
+var ones128 = new(big.Int).SetBytes(bytes.Repeat([]byte{0xff}, 16))
+
+// digits is the inverse of decimal.
+func digits(b []byte) string {
+	b = slices.Clone(b)
+	slices.Reverse(b)
+	n := new(big.Int).SetBytes(b)
+	if b[0]&0x80 != 0 {
+		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), 128))
+	}
+	return n.String()
+}
+
 // Values is the inverse of Column.
 func Values(c *frame.Column) []any {
 	out := make([]any, c.Len)
+	if c.Elements != nil {
+		elements := Values(c.Elements)
+		for i := range out {
+			if c.Nulls == 0 || c.Validity[i/8]>>(i%8)&1 == 1 {
+				out[i] = elements[c.Offsets[i]:c.Offsets[i+1]:c.Offsets[i+1]]
+			}
+		}
+		return out
+	}
 	for i := range out {
 		if c.Nulls > 0 && c.Validity[i/8]>>(i%8)&1 == 0 {
 			continue
@@ -69,7 +121,9 @@ func Values(c *frame.Column) []any {
 }
 
 func value(c *frame.Column, i int) any {
-	switch c.Type {
+	switch c.Type.Kind() {
+	case abi.Decimal128:
+		return digits(c.Values[16*i : 16*i+16])
 	case abi.UTF8, abi.Binary:
 		return string(c.Values[c.Offsets[i]:c.Offsets[i+1]])
 	case abi.Bool:

@@ -82,7 +82,7 @@ func (e *Edit) answers() map[string]*Answer { return Answers(e.sequence) }
 // InvalidAnswers has one case for each thing that can be wrong with an answer.
 func InvalidAnswers() []Invalid {
 	var all []Invalid
-	for _, group := range [][]Invalid{headerCases, rowsCases, columnCases, stateCases, otherCases} {
+	for _, group := range [][]Invalid{headerCases, rowsCases, columnCases, listCases, stateCases, otherCases} {
 		all = append(all, group...)
 	}
 	return all
@@ -140,9 +140,11 @@ var headerCases = []Invalid{
 
 var rowsCases = []Invalid{
 	{Name: "section too short", Base: "answer-rows", Damage: raw32(52, 16), Want: "32 at least"},
-	{Name: "unknown port", Base: "answer-rows", Damage: func(e *Edit) { e.Put16(42, 2) }, Want: "output port 2 of 2"},
+	{Name: "unknown port", Base: "answer-rows", Damage: func(e *Edit) { e.Put16(42, 3) }, Want: "output port 3 of 3"},
 	{Name: "too few columns", Base: "answer-rows", Damage: set(batch, 0, 4, 1), Want: "1 columns, declared are 2"},
-	{Name: "nodes of other number", Base: "answer-rows", Damage: set(batch, 0, 8, 3), Want: "3 nodes for 2 columns"},
+	{Name: "nodes of other number", Base: "answer-rows", Damage: set(batch, 0, 8, 5), Want: "5 nodes for 2 columns"},
+	{Name: "fewer nodes than columns", Base: "answer-rows", Damage: set(batch, 0, 8, 1), Want: "1 nodes for 2 columns"},
+	{Name: "a node more", Base: "answer-rows", Damage: set(batch, 0, 8, 3), Want: "1 nodes after those of the columns"},
 	{Name: "rows that cannot be", Base: "answer-rows", Damage: set(batch, 0, 0, 1<<31), Want: "do not fit"},
 	{Name: "unknown batch flags", Base: "answer-rows", Damage: set(batch, 0, 12, 64), Want: "unknown flags 0x40"},
 	{Name: "reserved batch field", Base: "answer-rows", Damage: set(batch, 0, 28, 1), Want: "reserved field"},
@@ -171,8 +173,7 @@ var rowsCases = []Invalid{
 
 var columnCases = []Invalid{
 	{Name: "another type", Base: "answer-rows", Damage: node(batch, 0, 0, 0, uint32(abi.Timestamp)), Want: "type timestamp, declared is i64"},
-	{Name: "reserved type", Base: "answer-rows", Damage: node(batch, 0, 0, 0, uint32(abi.Decimal128)), Want: "decimal128 is specified"},
-	{Name: "nested type", Base: "answer-rows", Damage: node(batch, 0, 0, 0, uint32(abi.List)), Want: "list is specified"},
+	{Name: "reserved type", Base: "answer-rows", Damage: node(batch, 0, 0, 0, uint32(abi.Time64)), Want: "time64 is specified"},
 	{Name: "unknown type", Base: "answer-rows", Damage: node(batch, 0, 0, 0, 99), Want: "unknown type 99"},
 	{Name: "length", Base: "answer-rows", Damage: node(batch, 0, 0, 4, 3), Want: "length 3, not the 2 rows"},
 	{Name: "children", Base: "answer-rows", Damage: node(batch, 0, 0, 12, 1), Want: "1 children"},
@@ -200,7 +201,7 @@ var columnCases = []Invalid{
 		Damage: func(e *Edit) { copy(e.B[e.At(batch, 0, 32+40+32):], "é") }},
 	{Name: "unknown node flags", Base: "answer-filter", Damage: func(e *Edit) { e.Put16(e.Section(batch, 1)+32+2, 4) }, Want: "unknown node flags"},
 	{Name: "passed through with buffers", Base: "answer-filter", Damage: node(batch, 1, 0, 36, 8), Want: "buffers of its own"},
-	{Name: "passed through from nowhere", Base: "answer-filter", Damage: node(batch, 1, 0, 32, 1), Want: "input column 1 of 1"},
+	{Name: "passed through from nowhere", Base: "answer-filter", Damage: node(batch, 1, 0, 32, 2), Want: "input column 2 of 2"},
 	{Name: "a key that is not there", Base: "answer-filter", Damage: node(batch, 1, 1, 32, 1), Want: "key column 1 of 1"},
 	{Name: "passed through as another type", Base: "answer-filter", Want: "input column 0 of type f64 is passed through as i64",
 		Setup: func(_ *frame.Decoder, a *frame.Asked) { a.Columns[0].Type = abi.F64 }},
@@ -223,6 +224,93 @@ var columnCases = []Invalid{
 		}},
 }
 
+// Nodes of port 2 of answer-lists: a list, its elements, a decimal, and a list that is passed through.
+const (
+	listNode = iota
+	elementsNode
+	decimalNode
+	passedNode
+)
+
+// buffer is where a buffer of port 2 begins, whose offset a field of a node gives.
+func buffer(e *Edit, node, field int) int { return e.At(batch, 2, 32+40*node+field) }
+
+var listCases = []Invalid{
+	{Name: "a list without elements", Base: "answer-lists", Damage: node(batch, 2, listNode, 12, 0), Want: "0 children, a list has 1"},
+	{Name: "a list with two children", Base: "answer-lists", Damage: node(batch, 2, listNode, 12, 2), Want: "2 children, a list has 1"},
+	{Name: "a list with values", Base: "answer-lists", Damage: node(batch, 2, listNode, 36, 8), Want: "values in a column of type list<utf8>"},
+	{Name: "fewer elements than offsets", Base: "answer-lists", Damage: node(batch, 2, elementsNode, 4, 1), Want: "1 elements, the last offset is 2"},
+	{Name: "more elements than offsets", Base: "answer-lists", Damage: node(batch, 2, elementsNode, 4, 3), Want: "3 elements, the last offset is 2"},
+	{Name: "the first offset of a list", Base: "answer-lists", Damage: func(e *Edit) { e.B[buffer(e, listNode, 24)] = 1 }, Want: "the first offset is 1"},
+	{Name: "offsets of a list fall", Base: "answer-lists", Damage: func(e *Edit) { e.B[buffer(e, listNode, 24)+4] = 3 }, Want: "below the one before"},
+	{Name: "offsets of a list pass its elements", Base: "answer-lists", Damage: func(e *Edit) { e.B[buffer(e, listNode, 24)+8] = 200 },
+		Want: "2 elements, the last offset is 200"},
+	{Name: "more elements than memory", Base: "answer-lists", Want: "offsets have 12 bytes, the rows need 8388612", Damage: func(e *Edit) {
+		e.Put32(buffer(e, listNode, 24)+8, 1<<21).Node(batch, 2, elementsNode, 4, 1<<21)
+	}},
+	{Name: "nulls among elements", Base: "answer-lists", Want: "1 nulls among the elements", Damage: func(e *Edit) {
+		items := uint32(e.At(batch, 2, 16)) // whose first byte is 1: the second element is null
+		e.Node(batch, 2, elementsNode, 8, 1).Node(batch, 2, elementsNode, 16, items).Node(batch, 2, elementsNode, 20, 1)
+	}},
+	{Name: "elements pass through", Base: "answer-lists", Want: "elements cannot be passed through", Damage: func(e *Edit) {
+		e.Put16(e.Section(batch, 2)+32+40*elementsNode+2, abi.NodeInput)
+		for f := 8; f < 40; f += 4 {
+			e.Node(batch, 2, elementsNode, f, 0)
+		}
+	}},
+	{Name: "elements of another type", Base: "answer-lists", Damage: node(batch, 2, elementsNode, 0, uint32(abi.Binary)),
+		Want: `column "l" elements: type binary, declared is utf8`},
+	{Name: "lists of lists", Base: "answer-lists", Damage: node(batch, 2, elementsNode, 0, uint32(abi.List)), Want: "a list of lists is specified"},
+	{Name: "reserved elements", Base: "answer-lists", Damage: node(batch, 2, elementsNode, 0, uint32(abi.Struct)), Want: "struct is specified"},
+	{Name: "elements that are not UTF-8", Base: "answer-lists", Damage: func(e *Edit) { e.B[buffer(e, elementsNode, 32)+2] = 'x' },
+		Want: "row 1 is not valid UTF-8"},
+	{Name: "a node less", Base: "answer-lists", Damage: set(batch, 2, 8, 3), Want: `column "p": its node is missing`},
+	{Name: "a list as a plain column", Base: "answer-rows", Damage: node(batch, 0, 1, 0, uint32(abi.List)), Want: "type list, declared is utf8"},
+	{Name: "a plain column as a list", Base: "answer-lists", Damage: node(batch, 2, listNode, 0, uint32(abi.UTF8)), Want: "type utf8, declared is list<utf8>"},
+	{Name: "children of what is passed through", Base: "answer-lists", Damage: node(batch, 2, passedNode, 12, 1), Want: "1 children"},
+	{Name: "another list passed through", Base: "answer-lists", Want: "input column 1 of type list<binary> is passed through as list<utf8>",
+		Setup: func(_ *frame.Decoder, a *frame.Asked) { a.Columns[1].Type = abi.ListOf(abi.Binary) }},
+	{Name: "another decimal passed through", Base: "answer-filter", Want: "of type decimal128(6,2) is passed through as decimal128(5,2)",
+		Damage: func(e *Edit) { e.Put16(e.Section(batch, 1)+32, uint16(abi.Decimal128)) }, Setup: func(d *frame.Decoder, a *frame.Asked) {
+			a.Columns[0] = Column(abi.DecimalOf(6, 2), "1", "2", "3")
+			d.Binding.Outputs[1].Fields = append([]abi.FieldType{{Name: "n", Type: abi.DecimalOf(5, 2)}}, d.Binding.Outputs[1].Fields[1:]...)
+		}},
+	{Name: "more digits", Base: "answer-lists", Damage: func(e *Edit) { e.B[buffer(e, decimalNode, 32)+16] = 0xa0 }, Want: "row 1 has more than 5 digits"},
+	{Name: "more digits below zero", Base: "answer-lists", Damage: func(e *Edit) { e.B[buffer(e, decimalNode, 32)+8] = 0 }, Want: "row 0 has more than 5 digits"},
+	{Name: "the least number of 128 bits", Base: "answer-lists", Want: "row 0 has more than 38 digits",
+		Damage: func(e *Edit) {
+			copy(e.B[buffer(e, decimalNode, 32):], "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80")
+		},
+		Setup: func(d *frame.Decoder, _ *frame.Asked) {
+			d.Binding.Outputs[2].Fields[1].Type = abi.DecimalOf(38, 38)
+		}},
+	{Name: "a decimal of fewer bytes", Base: "answer-lists", Damage: node(batch, 2, decimalNode, 36, 31), Want: "values have 31 bytes, the rows need 32"},
+	{Name: "elements over the limit of an output", Want: "the output has more than 4096 bytes",
+		Damage: func(e *Edit) {
+			bools := make([]any, 4096)
+			for i := range bools {
+				bools[i] = true
+			}
+			e.B = (&Answer{Kind: abi.KindBatch, Sequence: e.sequence, Batches: []frame.OutputRows{
+				{Port: 0, Rows: 1, ItemOf: []uint32{0}, Columns: []frame.Column{Column(abi.ListOf(abi.Bool), bools)}}}}).Encode()
+		},
+		Setup: func(d *frame.Decoder, _ *frame.Asked) {
+			d.BytesMax = 4096
+			d.Binding.Outputs[0].Fields = []abi.FieldType{{Name: "l", Type: abi.ListOf(abi.Bool)}}
+		}},
+	{Name: "a passed list over the limit of an output", Base: "answer-lists", Want: "what is passed through included",
+		Setup: func(d *frame.Decoder, a *frame.Asked) {
+			d.BytesMax = 4096
+			big := make([]any, 1100) // 4 bytes each, though no letter is in them
+			for i := range big {
+				big[i] = ""
+			}
+			a.Columns[1] = Column(abi.ListOf(abi.UTF8), []any{}, []any{}, big)
+		}},
+	{Name: "elements over the limit of a cell", Base: "answer-lists", Want: "the cell of change 0 has 32 bytes, at most 31",
+		Setup: func(d *frame.Decoder, _ *frame.Asked) { d.CellBytesMax = 31 }},
+}
+
 func notNullable(fields []abi.FieldType) []abi.FieldType {
 	out := append([]abi.FieldType(nil), fields...)
 	for i := range out {
@@ -233,7 +321,7 @@ func notNullable(fields []abi.FieldType) []abi.FieldType {
 
 var stateCases = []Invalid{
 	{Name: "state without keys", Base: "answer-state", Setup: notKeyed, Want: "the frame has no keys"},
-	{Name: "unknown state", Base: "answer-state", Damage: func(e *Edit) { e.Put16(e.Entry(states, 2)+2, 3) }, Want: "state 3 of 3"},
+	{Name: "unknown state", Base: "answer-state", Damage: func(e *Edit) { e.Put16(e.Entry(states, 2)+2, 4) }, Want: "state 4 of 4"},
 	{Name: "the same state twice", Base: "answer-state", Damage: func(e *Edit) { e.Put16(e.Entry(states, 2)+2, 0) }, Want: "STATE(0): appears twice"},
 	{Name: "another state kind", Base: "answer-state", Damage: set(states, 0, 4, 2), Want: "list, declared is value"},
 	{Name: "reserved state field", Base: "answer-state", Damage: set(states, 0, 24, 1), Want: "reserved field"},

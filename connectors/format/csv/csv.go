@@ -22,6 +22,7 @@ func init() {
 		Doc: "Comma-separated values after RFC 4180. Numbers are decimal; bool is true or false (any case) or 1 or 0; " +
 			"date32 is " +
 			"YYYY-MM-DD; timestamps are RFC 3339 or YYYY-MM-DD HH:MM:SS, without a zone they are UTC; binary is the field's bytes. " +
+			"There are no lists. " +
 			"A quote where none belongs and a line with another number of fields than the header are bad records.",
 		Options:  options,
 		Decoding: decoding,
@@ -70,7 +71,20 @@ func configOf(v spec.Values) config {
 		null: []byte(v.String("null")), nullSet: v.Set("null")}
 }
 
+// noLists refuses a schema that no line can hold.
+func noLists(schema *record.Schema) error {
+	for _, f := range schema.Fields {
+		if f.Type.Kind() == record.List {
+			return format.ErrOptions.Errorf("format csv has no lists, and column %s is %v", f.Name, f.Type).Do("use format json")
+		}
+	}
+	return nil
+}
+
 func decoding(v spec.Values, schema *record.Schema) (*format.Decoding, error) {
+	if err := noLists(schema); err != nil {
+		return nil, err
+	}
 	cfg := configOf(v)
 	d := &format.Decoding{
 		Header: cfg.header,
@@ -84,7 +98,7 @@ func decoding(v spec.Values, schema *record.Schema) (*format.Decoding, error) {
 }
 
 func encoding(v spec.Values, schema *record.Schema) (format.Encoder, error) {
-	return &encoder{config: configOf(v), schema: schema}, nil
+	return &encoder{config: configOf(v), schema: schema}, noLists(schema)
 }
 
 type encoder struct {

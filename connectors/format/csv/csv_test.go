@@ -52,6 +52,8 @@ func TestDecode(t *testing.T) {
 		{"special floats", "{}", "", connectortest.Columns(t, "f f32", "d f64"), "NaN,-Infinity\nInf,1e300\n1e39,1\n.5,+2.\n",
 			"{\"f\":\"NaN\",\"d\":\"-Infinity\"}\n{\"f\":\"Infinity\",\"d\":1e+300}\nbad: column f: \"1e39\" is no f32: the number is out of range\n{\"f\":0.5,\"d\":2}"},
 		{"bools", "{}", "", connectortest.Columns(t, "b bool"), "TRUE\nfalse\n1\n0\nyes\n", "{\"b\":true}\n{\"b\":false}\n{\"b\":true}\n{\"b\":false}\nbad: column b: \"yes\" is no bool"},
+		{"decimals", "{}", "", connectortest.Columns(t, "p decimal128(5,2)?"), "-12.30\n7\n+.5\n\"1e2\"\n1000\n.001\nx\n\" 1\"\n",
+			"{\"p\":-12.30}\n{\"p\":7.00}\n{\"p\":0.50}\n{\"p\":100.00}\nbad: column p: \"1000\" is no decimal128(5,2): want at most 3 digits before the point\nbad: column p: \".001\" is no decimal128(5,2): want at most 2 digits behind the point\nbad: column p: \"x\" is no decimal128(5,2): want a number\nbad: column p: \" 1\" is no decimal128(5,2): want a number"},
 		{"no line end", "{}", "", two, "1,a", `{"n":1,"u":"a"}`},
 		{"crlf and empty lines", "{}", "", two, "1,a\r\n\r\n\n2,b\r\n", "{\"n\":1,\"u\":\"a\"}\n{\"n\":2,\"u\":\"b\"}"},
 		{"byte order mark", "{}", "", two, "\xEF\xBB\xBF1,a\n", `{"n":1,"u":"a"}`},
@@ -130,9 +132,26 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// A list is refused when the format is set up, and the column is named.
+func TestNoLists(t *testing.T) {
+	s := connectortest.Columns(t, "a i8", "tags list<utf8>?")
+	v, errs := spec.ParseText("{}", options)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	_, reading := decoding(v, s)
+	_, writing := encoding(v, s)
+	for _, err := range []error{reading, writing} {
+		if e := errcode.Of(err); !errcode.Is(err, format.ErrOptions) || !strings.Contains(e.Message, "column tags is list<utf8>") || e.Hint == "" {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 // What the encoder writes the decoder reads back, whatever the values.
 func TestRoundTrip(t *testing.T) {
-	s := connectortest.Columns(t, "b bool?", "a i8?", "s i16?", "i i32?", "l i64?", "f f32?", "d f64?", "day date32?", "at timestamp?", "tz timestamp_tz?", "u utf8?", "x binary?")
+	s := connectortest.Columns(t, "b bool?", "a i8?", "s i16?", "i i32?", "l i64?", "f f32?", "d f64?", "day date32?", "at timestamp?", "tz timestamp_tz?", "u utf8?", "x binary?",
+		"p decimal128(20,3)?", "q decimal128(19,19)?")
 	for seed := uint64(1); seed <= 30; seed++ {
 		random := rand.New(rand.NewPCG(seed, 0))
 		b := randomBatch(random, s)
@@ -170,6 +189,8 @@ func randomBatch(random *rand.Rand, s *record.Schema) *record.Batch {
 				c.AppendNull()
 			case c.Type.HasOffsets():
 				c.AppendString(texts[random.IntN(len(texts))])
+			case c.Type.Kind() == record.Decimal128:
+				c.AppendDecimal(record.Decimal{High: n >> 63, Low: uint64(n)})
 			case c.Type == record.F32:
 				c.AppendFloat(float64(math.Float32frombits(uint32(n))))
 			case c.Type == record.F64:

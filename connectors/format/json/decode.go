@@ -220,12 +220,50 @@ func (d *decoder) appendValue(c *record.Column, k kind, raw []byte) string {
 		if k == text {
 			return d.appendBase64(c, raw)
 		}
-	default:
+	case record.Date32, record.Timestamp, record.TimestampTZ:
 		if k == text {
 			return format.AppendText(c, raw)
 		}
+	default:
+		return d.appendMade(c, k, raw)
 	}
-	return "want " + want.String() + ", found " + k.String()
+	return mismatch(want, k)
+}
+
+func mismatch(want, found kind) string { return "want " + want.String() + ", found " + found.String() }
+
+// appendMade is appendValue for decimals and lists.
+func (d *decoder) appendMade(c *record.Column, k kind, raw []byte) string {
+	if c.Elements == nil {
+		if k == number || k == text {
+			return format.AppendText(c, raw)
+		}
+		return mismatch(number, k)
+	}
+	if k != array {
+		return mismatch(array, k)
+	}
+	s := scanner{data: raw, at: 1} // raw has been found valid
+	for n, more := 0, s.peek() != ']'; more; n++ {
+		v, _ := s.value()
+		if problem := d.appendElement(c.Elements, v, raw[v.start:v.end]); problem != "" {
+			return fmt.Sprintf("element %d: %s", n, problem)
+		}
+		more, _ = s.next(']')
+	}
+	c.EndList()
+	return ""
+}
+
+func (d *decoder) appendElement(c *record.Column, v span, raw []byte) string {
+	switch v.kind {
+	case null:
+		return "an element is never null"
+	case escaped:
+		d.scratch = unescape(d.scratch[:0], raw)
+		return d.appendValue(c, text, d.scratch)
+	}
+	return d.appendValue(c, v.kind, raw)
 }
 
 func (d *decoder) appendBase64(c *record.Column, raw []byte) string {

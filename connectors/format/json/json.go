@@ -20,6 +20,7 @@ func init() {
 		Example: `format: json`,
 		Doc: "JSON lines: one object a line. A column is the member of its name; an absent member is null, other members are ignored. " +
 			"Whole numbers and floats are numbers; f32 and f64 also take \"NaN\", \"Infinity\" and \"-Infinity\", and write them so; " +
+			"a decimal128 is a number, or a string of one, and written with all its digits; a list is an array without nulls; " +
 			"date32 is \"YYYY-MM-DD\"; timestamps are RFC 3339 strings, written in UTC with Z; binary is base64.",
 		Options:  &spec.Object{},
 		Decoding: decoding,
@@ -91,8 +92,24 @@ func appendValue(dst []byte, c *record.Column, row int) []byte {
 			dst = format.AppendFloatText(dst, v, 64)
 			return append(dst, '"')
 		}
+	case record.Bool, record.I8, record.I16, record.I32, record.I64:
+	default:
+		if c.Elements != nil {
+			return appendList(dst, c, row)
+		}
 	}
 	return format.AppendValueText(dst, c, row)
+}
+
+func appendList(dst []byte, c *record.Column, row int) []byte {
+	dst = append(dst, '[')
+	for from, e := int(c.Offsets[row]), int(c.Offsets[row]); e < int(c.Offsets[row+1]); e++ {
+		if e > from {
+			dst = append(dst, ',')
+		}
+		dst = appendValue(dst, c.Elements, e)
+	}
+	return append(dst, ']')
 }
 
 const hex = "0123456789abcdef"

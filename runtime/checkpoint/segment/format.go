@@ -138,8 +138,9 @@ func (c *cursor) fields() []record.Field {
 	}
 	var fields []record.Field
 	for range n {
-		f := record.Field{Name: string(c.take(c.uvarint())), Type: record.Type(c.uvarint()), Nullable: c.byte() == 1}
-		if _, known := record.ParseType(f.Type.String()); !known {
+		name, typ := string(c.take(c.uvarint())), c.uvarint()
+		f := record.Field{Name: name, Type: record.Type(typ), Nullable: c.byte() == 1}
+		if t, known := record.ParseType(f.Type.String()); !known || uint64(t) != typ {
 			c.bad = true
 		}
 		fields = append(fields, f)

@@ -13,9 +13,14 @@ import (
 
 // AsFrame views a column of the host as one of a frame; the layouts are the same.
 func AsFrame(c *record.Column) frame.Column {
-	return frame.Column{
+	out := frame.Column{
 		Type: abi.Type(c.Type), Len: c.Len, Nulls: c.Nulls, Validity: c.Validity, Offsets: c.Offsets, Values: c.Values,
 	}
+	if c.Elements != nil {
+		elements := AsFrame(c.Elements)
+		out.Elements = &elements
+	}
+	return out
 }
 
 // AppendFrames is AsFrame for several.
@@ -45,9 +50,9 @@ func For(fields []abi.FieldType) []record.Column {
 }
 
 // View views rows of a guest's column as a column of the host. Where a view would not keep what the host promises of its
-// columns (one NaN, nothing under nulls) it is a copy.
+// columns (one NaN, nothing under nulls) it is a copy, and so it is of a list.
 func View(c *frame.Column) record.Column {
-	if c.Nulls > 0 || c.Type == abi.F32 || c.Type == abi.F64 {
+	if c.Nulls > 0 || c.Type == abi.F32 || c.Type == abi.F64 || c.Elements != nil {
 		return Copy(c, 0, c.Len)
 	}
 	return record.Column{Type: record.Type(c.Type), Len: c.Len, Offsets: c.Offsets, Values: c.Values}
@@ -65,6 +70,9 @@ func Copy(c *frame.Column, from, to int) record.Column {
 		}
 	}
 	switch {
+	case c.Elements != nil:
+		copyList(&out, c, from, to)
+		return out
 	case c.Type.HasOffsets():
 		copyVariable(&out, c, from, to)
 		return out
@@ -109,6 +117,19 @@ func copyVariable(out *record.Column, c *frame.Column, from, to int) {
 		}
 		out.Offsets[i+1] = int32(len(out.Values))
 	}
+}
+
+func copyList(out *record.Column, c *frame.Column, from, to int) {
+	source := record.Column{Type: record.Type(c.Elements.Type), Len: c.Elements.Len, Offsets: c.Elements.Offsets, Values: c.Elements.Values}
+	elements := record.NewColumn(source.Type, 0)
+	out.Offsets, out.Elements = make([]int32, 1, to-from+1), &elements
+	for i := from; i < to; i++ {
+		if first, last := c.Offsets[i], c.Offsets[i+1]; first < last && !out.Null(i-from) {
+			elements.AppendRange(&source, int(first), int(last))
+		}
+		out.Offsets = append(out.Offsets, int32(elements.Len))
+	}
+	oneNaN(&elements)
 }
 
 // The NaN that every other NaN becomes: quiet, positive, without payload.

@@ -3,17 +3,22 @@ package crossing
 import (
 	"math"
 	"reflect"
+	"strconv"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/tidemill/tidemill/abi"
+	"github.com/tidemill/tidemill/abi/frame"
 	"github.com/tidemill/tidemill/abi/frame/frametest"
 )
 
 // TestCopy takes rows out of drawn columns, with rubbish under their nulls, and compares the values.
 func TestCopy(t *testing.T) {
-	types := []abi.Type{abi.Bool, abi.I8, abi.I16, abi.I32, abi.I64, abi.F32, abi.F64, abi.UTF8, abi.Binary}
+	types := []abi.Type{abi.Bool, abi.I8, abi.I16, abi.I32, abi.I64, abi.F32, abi.F64, abi.UTF8, abi.Binary, abi.DecimalOf(5, 2)}
+	for _, typ := range types[:len(types):len(types)] {
+		types = append(types, abi.ListOf(typ))
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		typ := rapid.SampledFrom(types).Draw(t, "type")
 		rows := rapid.IntRange(0, 60).Draw(t, "rows")
@@ -21,17 +26,7 @@ func TestCopy(t *testing.T) {
 		nulls := 0
 		bitmap := make([]byte, (rows+7)/8)
 		for i := range filled {
-			n := rapid.IntRange(-100, 100).Draw(t, "n")
-			switch typ {
-			case abi.Bool:
-				filled[i] = n > 0
-			case abi.F32, abi.F64:
-				filled[i] = float64(n) / 4
-			case abi.UTF8, abi.Binary:
-				filled[i] = "xyz"[:(n+100)%4]
-			default:
-				filled[i] = n
-			}
+			filled[i] = drawValue(t, typ)
 			if want[i] = filled[i]; rapid.IntRange(0, 4).Draw(t, "null") == 0 {
 				want[i] = nil
 				nulls++
@@ -54,7 +49,31 @@ func TestCopy(t *testing.T) {
 		if to > from && typ != abi.Bool && string(out.Values) != string(clean.Values) {
 			t.Fatalf("values %x, want %x: something stands under nulls", out.Values, clean.Values)
 		}
+		if clean.Elements != nil && typ.Element() != abi.Bool && string(out.Elements.Values) != string(clean.Elements.Values) {
+			t.Fatalf("elements %x, want %x: something stands under nulls", out.Elements.Values, clean.Elements.Values)
+		}
 	})
+}
+
+func drawValue(t *rapid.T, typ abi.Type) any {
+	n := rapid.IntRange(-100, 100).Draw(t, "n")
+	switch typ.Kind() {
+	case abi.List:
+		list := []any{}
+		for range (n + 100) % 4 {
+			list = append(list, drawValue(t, typ.Element()))
+		}
+		return list
+	case abi.Decimal128:
+		return strconv.Itoa(n)
+	case abi.Bool:
+		return n > 0
+	case abi.F32, abi.F64:
+		return float64(n) / 4
+	case abi.UTF8, abi.Binary:
+		return "xyz"[:(n+100)%4]
+	}
+	return n
 }
 
 func TestOneNaN(t *testing.T) {
@@ -68,6 +87,13 @@ func TestOneNaN(t *testing.T) {
 		clean.Values[w] = 0 // Go's own NaN has a payload of 1
 		if string(out.Values) != string(clean.Values) {
 			t.Errorf("%v: %x, want %x", typ, out.Values, clean.Values)
+		}
+		list := frame.Column{Type: abi.ListOf(typ), Len: 1, Offsets: []int32{0, 3}, Elements: &c}
+		if of := View(&list); string(of.Elements.Values) != string(clean.Values) {
+			t.Errorf("a list of %v: %x, want %x", typ, of.Elements.Values, clean.Values)
+		}
+		if c.Values[w] != 0x55 {
+			t.Errorf("%v: the guest's memory was written to", typ)
 		}
 	}
 }

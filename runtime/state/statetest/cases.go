@@ -52,7 +52,7 @@ func restored(t *testing.T, open Opener, segments ...*Segment) state.Backend {
 	return b
 }
 
-// fill sets or appends one row of every state for one key: "v" and 7 for every field.
+// fill sets or appends one row of every state for one key: "v", 7 or the empty list for every field.
 func fill(t *testing.T, b state.Backend, states []state.Decl) {
 	t.Helper()
 	for s, d := range states {
@@ -62,9 +62,14 @@ func fill(t *testing.T, b state.Backend, states []state.Decl) {
 		}
 		for _, f := range slices.Concat(d.MapKey, d.Value) {
 			col := record.NewColumn(f.Type, 1)
-			if f.Type.HasOffsets() {
+			switch {
+			case f.Type.HasOffsets():
 				col.AppendString("v")
-			} else {
+			case f.Type.Kind() == record.List:
+				col.EndList()
+			case f.Type.Kind() == record.Decimal128:
+				col.AppendDecimal(record.Decimal{Low: 7})
+			default:
 				col.AppendInt(7)
 			}
 			c.Columns = append(c.Columns, col)
@@ -90,6 +95,7 @@ func runSchemas(t *testing.T, open Opener) {
 		{Name: "v", Kind: state.Value, Value: []record.Field{i64}},
 		{Name: "l", Kind: state.List, Value: []record.Field{i64, utf8}},
 		{Name: "m", Kind: state.Map, MapKey: []record.Field{utf8}, Value: []record.Field{i64}},
+		{Name: "d", Kind: state.Value, Value: []record.Field{{Name: "n", Type: record.DecimalOf(12, 2)}, {Name: "l", Type: record.ListOf(record.I64)}}},
 	}
 	b := open(t, state.Options{})
 	must(t, b.Declare(stored, nil))
@@ -103,6 +109,10 @@ func runSchemas(t *testing.T, open Opener) {
 		{"same value", stored[0], true},
 		{"same list", stored[1], true},
 		{"same map", stored[2], true},
+		{"same decimal and list", stored[3], true},
+		{"more digits", state.Decl{Name: "d", Kind: state.Value, Value: []record.Field{{Name: "n", Type: record.DecimalOf(13, 2)}, stored[3].Value[1]}}, false},
+		{"another scale", state.Decl{Name: "d", Kind: state.Value, Value: []record.Field{{Name: "n", Type: record.DecimalOf(12, 3)}, stored[3].Value[1]}}, false},
+		{"other elements", state.Decl{Name: "d", Kind: state.Value, Value: []record.Field{stored[3].Value[0], {Name: "l", Type: record.ListOf(record.I32)}}}, false},
 		{"another kind", state.Decl{Name: "v", Kind: state.List, Value: []record.Field{i64}}, false},
 		{"another type", state.Decl{Name: "v", Kind: state.Value, Value: []record.Field{{Name: "n", Type: record.I32}}}, false},
 		{"another name", state.Decl{Name: "v", Kind: state.Value, Value: []record.Field{{Name: "m", Type: record.I64}}}, false},

@@ -21,20 +21,30 @@ type Row string
 func RowOf(columns []record.Column, i int) Row {
 	var b strings.Builder
 	for c := range columns {
-		col := &columns[c]
-		switch {
-		case col.Null(i):
-			b.WriteString("null")
-		case col.Type.HasOffsets():
-			fmt.Fprintf(&b, "%q", col.Bytes(i))
-		case col.Type == record.F32 || col.Type == record.F64:
-			fmt.Fprint(&b, col.Float(i))
-		default:
-			fmt.Fprint(&b, col.Int(i))
-		}
+		writeValue(&b, &columns[c], i)
 		b.WriteByte('|')
 	}
 	return Row(b.String())
+}
+
+func writeValue(b *strings.Builder, c *record.Column, i int) {
+	switch {
+	case c.Null(i):
+		b.WriteString("null")
+	case c.Elements != nil:
+		for e := c.Offsets[i]; e < c.Offsets[i+1]; e++ {
+			writeValue(b, c.Elements, int(e))
+			b.WriteByte(',')
+		}
+	case c.Type.Kind() == record.Decimal128:
+		fmt.Fprint(b, c.Decimal(i))
+	case c.Type.HasOffsets():
+		fmt.Fprintf(b, "%q", c.Bytes(i))
+	case c.Type == record.F32 || c.Type == record.F64:
+		fmt.Fprint(b, c.Float(i))
+	default:
+		fmt.Fprint(b, c.Int(i))
+	}
 }
 
 // Timer is a timer of the model.

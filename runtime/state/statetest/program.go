@@ -26,6 +26,10 @@ var (
 		{Name: "clicks", Kind: state.List, Value: []record.Field{{Name: "at", Type: record.Timestamp}, {Name: "page", Type: record.UTF8, Nullable: true}}},
 		{Name: "totals", Kind: state.Map, MapKey: []record.Field{{Name: "dest", Type: record.UTF8, Nullable: true}, {Name: "hour", Type: record.I16}},
 			Value: []record.Field{{Name: "sum", Type: record.I64}, {Name: "note", Type: record.UTF8, Nullable: true}}},
+		{Name: "orders", Kind: state.List, Value: []record.Field{{Name: "paid", Type: record.DecimalOf(12, 2), Nullable: true},
+			{Name: "tags", Type: record.ListOf(record.UTF8), Nullable: true}, {Name: "bits", Type: record.ListOf(record.Bool)}}},
+		{Name: "byPrice", Kind: state.Map, MapKey: []record.Field{{Name: "price", Type: record.DecimalOf(38, 4), Nullable: true}},
+			Value: []record.Field{{Name: "prices", Type: record.ListOf(record.DecimalOf(38, 4)), Nullable: true}}},
 		{Name: "byRank", Kind: state.Map, MapKey: []record.Field{{Name: "rank", Type: record.F32}}, Value: []record.Field{{Name: "n", Type: record.I32}}},
 	}
 
@@ -275,6 +279,14 @@ func (p *program) value(c *record.Column, f record.Field) {
 	switch {
 	case f.Nullable && p.r.IntN(4) == 0:
 		c.AppendNull()
+	case f.Type.Kind() == record.List:
+		for range p.r.IntN(4) {
+			p.value(c.Elements, record.Field{Type: f.Type.Element()})
+		}
+		c.EndList()
+	case f.Type.Kind() == record.Decimal128:
+		n := int64(p.r.IntN(400) - 200)
+		c.AppendDecimal(record.Decimal{High: n >> 63, Low: uint64(n)})
 	case f.Type.HasOffsets():
 		n := p.r.IntN(20)
 		if p.r.IntN(50) == 0 {

@@ -91,7 +91,7 @@ const (
 
 // Column node: 40 bytes, a depth-first run of them per column set.
 //
-//	0 u16 type   2 u16 flags   4 u32 length (rows)   8 u32 null count   12 u32 children (0 but for list)
+//	0 u16 type   2 u16 flags   4 u32 length (rows)   8 u32 null count   12 u32 children (1 for a list, whose elements' node follows, else 0)
 //	16 u32 validity offset  20 u32 validity length   24 u32 offsets offset  28 u32 offsets length   32 u32 values offset  36 u32 values length
 //
 // Offsets count from the start of the frame (or block, or are addresses with FlagAbsolute). A buffer of length 0 is absent: no
@@ -115,14 +115,14 @@ const (
 	I64         Type = 5
 	F32         Type = 6
 	F64         Type = 7
-	Decimal128  Type = 8  // reserved
+	Decimal128  Type = 8  // the number without its point, 16 bytes in two's complement; its declared type has the digits
 	Date32      Type = 9  // days since 1970-01-01, i32
 	Time64      Type = 10 // reserved: us since midnight, i64
 	Timestamp   Type = 11 // us since 1970-01-01T00:00:00 without zone, i64
 	TimestampTZ Type = 12 // us since 1970-01-01T00:00:00Z, i64
 	UTF8        Type = 13 // i32 offsets + bytes
 	Binary      Type = 14 // i32 offsets + bytes
-	List        Type = 15 // reserved
+	List        Type = 15 // i32 offsets that count elements, which are the child
 	Struct      Type = 16 // reserved
 	Map         Type = 17 // reserved
 	FixedBinary Type = 18 // reserved
@@ -320,7 +320,8 @@ type Param struct {
 	Doc      string `json:"doc,omitempty"`
 }
 
-// Field is a column by name. Type is the name in TypeNames.
+// Field is a column by name. Type is a name of TypeNames, of a decimal128 with digits and scale, of a list with its element:
+// `decimal128(12,2)`, `list<utf8>`.
 type Field struct {
 	Name     string `json:"name"`
 	Type     string `json:"type"`
@@ -451,7 +452,8 @@ type BindMetric struct {
 	Doc  string `json:"doc,omitempty"`
 }
 
-// TypeNames are the names of types in JSON and in job.yaml ("timestamp_tz" is what sources give for times with a zone).
+// TypeNames are the names of types in JSON and in job.yaml ("timestamp_tz" is what sources give for times with a zone). What
+// stands behind the names of decimal128 and list, as in `decimal128(12,2)` and `list<utf8>`, is not in it.
 var TypeNames = map[Type]string{
 	Bool: "bool", I8: "i8", I16: "i16", I32: "i32", I64: "i64", F32: "f32", F64: "f64", Decimal128: "decimal128",
 	Date32: "date32", Time64: "time64", Timestamp: "timestamp", TimestampTZ: "timestamp_tz", UTF8: "utf8", Binary: "binary",

@@ -62,8 +62,9 @@ type Output interface {
 	Reset()
 	// Sections is the most that Flush adds to the answer.
 	Sections() int
-	// Flush adds the rows emitted since Reset to the answer; done is the number of items that took effect.
-	Flush(b *frame.Builder, done int)
+	// Flush adds the rows emitted since Reset to the answer; done is the number of items that took effect. An error is one of the
+	// item that it returns, ItemNone where that is not known.
+	Flush(b *frame.Builder, done int) (item uint32, err error)
 }
 
 // State is a keyed state.
@@ -186,7 +187,11 @@ func (s *Slot) Process(data []byte) []byte {
 		last := s.Cursor.Item
 		s.Cursor.Item = abi.ItemNone // what goes wrong from here on is no single item's fault
 		if s.Cursor.Bytes <= bytesMax {
-			if answer := s.finish(done, items); len(answer) <= bytesMax {
+			answer, item, err := s.finish(done, items)
+			if err != nil {
+				return s.fail(abi.ErrorCodeUser, item, err)
+			}
+			if len(answer) <= bytesMax {
 				return answer
 			}
 		}
@@ -247,8 +252,8 @@ func (s *Slot) run(limit int) (done int, err error) {
 	return 0, errors.New("frames of kind " + strconv.Itoa(int(s.Frame.Kind)) + " are not supported")
 }
 
-// finish builds the answer of a frame of which the first done items took effect.
-func (s *Slot) finish(done, items int) []byte {
+// finish builds the answer of a frame of which the first done items took effect. An error is one of the item.
+func (s *Slot) finish(done, items int) (answer []byte, item uint32, err error) {
 	b := &s.answer
 	sections := 3 + len(s.states)
 	for _, o := range s.outputs {
@@ -261,7 +266,9 @@ func (s *Slot) finish(done, items int) []byte {
 		b.Close()
 	}
 	for _, o := range s.outputs {
-		o.Flush(b, done)
+		if item, err := o.Flush(b, done); err != nil {
+			return nil, item, err
+		}
 	}
 	for _, st := range s.states {
 		st.Flush(b)
@@ -269,9 +276,9 @@ func (s *Slot) finish(done, items int) []byte {
 	s.Timers.flush(b)
 	s.Metrics.flush(b)
 	if b.Sections() == 0 {
-		return nil
+		return nil, 0, nil
 	}
-	return b.Finish()
+	return b.Finish(), 0, nil
 }
 
 // answerShare is the part of frame_bytes at which a frame ends: the rest is room for what its last item does.

@@ -76,7 +76,7 @@ func (b *Builder) Finish() []byte {
 	return b.buf
 }
 
-// StartBlock begins a rows block.
+// StartBlock begins a rows block of columns without lists.
 func (b *Builder) StartBlock(rows, columns int) {
 	b.buf, b.spans = b.buf[:0], b.spans[:0]
 	b.Extend(abi.BlockSize + columns*abi.NodeSize)

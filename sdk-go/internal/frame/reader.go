@@ -2,6 +2,7 @@ package frame
 
 import (
 	"errors"
+	"strconv"
 	"unsafe"
 
 	"github.com/tidemill/tidemill/sdk-go/internal/abi"
@@ -26,6 +27,13 @@ type Reader struct {
 
 var errForeign = errors.New("not a frame of version 1 of the contract")
 
+// errSection is a section that this SDK does not know and must understand.
+type errSection abi.SectionID
+
+func (e errSection) Error() string {
+	return "the frame has a section " + strconv.Itoa(int(e)) + " that this SDK does not know and must understand"
+}
+
 // Read reads header, section table and context. The frame must stay as it is while the reader and its sections are used.
 func (r *Reader) Read(data []byte, states int) error {
 	if len(data) < abi.HeaderSize || string(data[:4]) != abi.Magic {
@@ -49,15 +57,17 @@ func (r *Reader) Read(data []byte, states int) error {
 	}
 	entry := unsafe.Add(base, abi.HeaderSize)
 	for range load[uint32](base, 12) {
-		r.section(entry)
+		if err := r.section(entry); err != nil {
+			return err
+		}
 		entry = unsafe.Add(entry, abi.SectionEntrySize)
 	}
 	return nil
 }
 
-func (r *Reader) section(entry unsafe.Pointer) {
+func (r *Reader) section(entry unsafe.Pointer) error {
 	at := load[uint32](entry, 8)
-	switch abi.SectionID(load[uint16](entry, 0)) {
+	switch id := abi.SectionID(load[uint16](entry, 0)); id {
 	case abi.SectionContext:
 		context := unsafe.Add(r.base, at)
 		r.Watermark = load[int64](context, 0)
@@ -74,7 +84,12 @@ func (r *Reader) section(entry unsafe.Pointer) {
 		if id := int(load[uint16](entry, 2)); id < len(r.states) {
 			r.states[id] = at
 		}
+	default:
+		if load[uint32](entry, 4)&abi.FlagMustUnderstand != 0 {
+			return errSection(id)
+		}
 	}
+	return nil
 }
 
 func (r *Reader) at(offset uint32) Section {
@@ -136,7 +151,8 @@ func Slice[T any](s Section, field uintptr, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Add(s.base, at)), n)
 }
 
-// Columns appends the columns whose n nodes follow a head of headSize bytes. They are written field by field, because copying a
+// Columns appends the n nodes that follow a head of headSize bytes: a column each, and behind a list that of its elements. They are
+// written field by field, because copying a
 // struct with pointers is slow in a module.
 func (s Section) Columns(to []Column, headSize uintptr, n int) []Column {
 	from := len(to)
@@ -175,7 +191,7 @@ type Column struct {
 	Len      int
 	Nulls    int
 	Validity unsafe.Pointer // a bit a row; nil where no row is null
-	Offsets  unsafe.Pointer // int32[Len+1] for utf8 and binary
+	Offsets  unsafe.Pointer // int32[Len+1] for utf8, binary and list
 	Values   unsafe.Pointer
 }
 

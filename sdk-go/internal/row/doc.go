@@ -3,8 +3,9 @@
 //
 // A row type is a struct whose exported fields are columns, named by their tag `tm:"name"` or by the field's name in snake case
 // (`tm:"-"` leaves a field out), or a scalar, which is one column. Types: bool, int8 to int64 and int, float32, float64, string
-// (utf8), []byte (binary), operator.Timestamp, operator.Date, and operator.Null of each of these for columns that may be null.
-// Anonymous structs are flattened.
+// (utf8), []byte (binary), operator.Timestamp, operator.Date, operator.Decimal with its digits in the tag, slices of each of these
+// (lists), and operator.Null of all of them for columns that may be null. Anonymous structs are flattened.
 //
-// Strings and byte slices of rows that come from columns are views of the frame.
+// Strings and byte slices of rows that come from columns are views of the frame; lists lie in an arena, because their elements may
+// be wider than those of the column, and because whoever gets a slice may sort it.
 package row

@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/tidemill/tidemill/sdk-go/internal/abi"
+	"github.com/tidemill/tidemill/sdk-go/internal/int128"
 )
 
 // Layout is how the rows of a Go type lie in memory and which columns they make.
@@ -18,22 +19,26 @@ type Layout struct {
 	Fields    []Field   // in declaration order
 	Passed    []Pass    // columns that an output row takes over from its item
 	EventTime int       // offset of the field that takes the event time of an input row; -1 = none
-	Bytes     int       // an upper bound of what a row takes in an answer, without the contents of strings and byte slices
+	Bytes     int       // an upper bound of what a row takes in an answer, without the contents of texts and lists
 	texts     []uintptr // offsets of the strings and byte slices
 	slices    []uintptr // of the byte slices among them
-	strings   []uintptr // of the strings
+	lists     []Field
+	decimals  []Field // decimals and lists of them
 }
 
 // Field is one column of a layout.
 type Field struct {
 	Name      string
-	Type      abi.Type // what the column is written as
+	Type      Type // what the column is written as
 	Nullable  bool
-	EventTime bool    // of an output row: the column is the row's event time
-	at        uintptr // offset of the value
-	valid     uintptr // offset of the flag, where Nullable
-	width     uint8   // bytes of a number; 0 for texts
-	column    int     // place among the columns, those of Passed included
+	EventTime bool       // of an output row: the column is the row's event time
+	at        uintptr    // offset of the value
+	valid     uintptr    // offset of the flag, where Nullable
+	width     uint8      // bytes of a number; 0 for texts and lists
+	column    int        // place among the columns, those of Passed included
+	limit     int128.Int // 10^P, what the numbers of decimals must be below
+	element   *Field     // of a list: an element, at offset 0
+	size      uintptr    // of an element: its bytes in memory
 }
 
 // Pass is a column, or all columns, of an output row that the host fills from the item.
@@ -44,39 +49,35 @@ type Pass struct {
 	column int
 }
 
-// The types of package operator that mean a column type or a passed column. They are known by name, because operator is built
-// on this package.
-const (
-	operatorPackage = "github.com/tidemill/tidemill/sdk-go/operator"
-	nullName        = "Null["
-	timestampName   = "Timestamp"
-	dateName        = "Date"
-	fromInputName   = "FromInput"
-	fromKeyName     = "FromKey"
-)
-
-// Of makes the layout of t. A scalar type is one column of the given name.
-func Of(t reflect.Type, scalar string) (*Layout, error) {
+// Of makes the layout of t. A scalar type is one column of the given name, for which the options of a tag can say more.
+func Of(t reflect.Type, scalar string, options map[string]string) (*Layout, error) {
 	l := &Layout{Size: t.Size(), EventTime: -1}
 	if Scalar(t) {
-		if err := l.add(scalar, t, 0); err != nil {
+		if err := l.add(scalar, t, 0, options); err != nil {
 			return nil, err
 		}
 	} else if t.Kind() != reflect.Struct {
 		return nil, errors.New(t.String() + " is no row: it must be a struct or a type of column")
+	} else if has(options, optionDecimal) {
+		return nil, errors.New("the tag option decimal stands at the fields of " + t.String())
 	} else if err := l.addStruct(t, 0); err != nil {
 		return nil, err
 	}
 	for i, f := range l.Fields {
-		l.Bytes += width(f.Type)
+		l.Bytes += width(f.Type.ID)
 		if f.Nullable {
 			l.Bytes++
 		}
-		switch f.Type {
+		if f.limit != (int128.Int{}) || f.element != nil && f.element.limit != (int128.Int{}) {
+			l.decimals = append(l.decimals, f)
+		}
+		switch f.Type.ID {
 		case abi.UTF8:
-			l.texts, l.strings = append(l.texts, f.at), append(l.strings, f.at)
+			l.texts = append(l.texts, f.at)
 		case abi.Binary:
 			l.texts, l.slices = append(l.texts, f.at), append(l.slices, f.at)
+		case abi.List:
+			l.lists = append(l.lists, f)
 		}
 		for _, other := range l.Fields[:i] {
 			if other.Name == f.Name {
@@ -98,23 +99,20 @@ func (l *Layout) addStruct(t reflect.Type, base uintptr) error {
 		switch {
 		case isOperator(sf.Type, fromInputName), isOperator(sf.Type, fromKeyName):
 			l.Passed = append(l.Passed, passOf(sf, name, options, l.columns()))
-		case !Scalar(sf.Type) && sf.Anonymous && sf.Type.Kind() == reflect.Struct:
+		case sf.Anonymous && sf.Type.Kind() == reflect.Struct && !Scalar(sf.Type):
 			if err := l.addStruct(sf.Type, at); err != nil {
 				return err
 			}
-		case has(options, "event_time") && isOperator(sf.Type, timestampName) && sf.Tag.Get("tm")[0] == ',':
+		case has(options, optionEventTime) && isOperator(sf.Type, timestampName) && sf.Tag.Get("tm")[0] == ',':
 			l.EventTime = int(at)
 		default:
-			if err := l.add(name, sf.Type, at); err != nil {
+			if err := l.add(name, sf.Type, at, options); err != nil {
 				return errors.New("field " + sf.Name + " of " + t.String() + ": " + err.Error())
 			}
 			f := &l.Fields[len(l.Fields)-1]
-			f.EventTime = has(options, "event_time")
-			if f.EventTime && (f.Type != abi.Timestamp || f.Nullable) {
+			f.EventTime = has(options, optionEventTime)
+			if f.EventTime && !isOperator(sf.Type, timestampName) {
 				return errors.New("field " + sf.Name + " of " + t.String() + ": only an operator.Timestamp can be the event time")
-			}
-			if has(options, "tz") && f.Type == abi.Timestamp {
-				f.Type = abi.TimestampTZ
 			}
 		}
 	}
@@ -134,15 +132,18 @@ func passOf(sf reflect.StructField, name string, options map[string]string, colu
 
 func (l *Layout) columns() int { return len(l.Fields) + len(l.Passed) }
 
-func (l *Layout) add(name string, t reflect.Type, at uintptr) error {
-	typ, nullable, ok := columnType(t)
-	if !ok {
+func (l *Layout) add(name string, t reflect.Type, at uintptr, options map[string]string) error {
+	typ, nullable, err := columnType(t)
+	if err == errNoColumn {
 		return errors.New("there is no column type for " + t.String())
+	} else if err != nil {
+		return err
 	}
-	f := Field{Name: name, Type: typ, Nullable: nullable, at: at, column: l.columns()}
-	if typ != abi.UTF8 && typ != abi.Binary {
-		f.width = uint8(width(typ))
+	if typ, err = typ.tagged(options); err != nil {
+		return err
 	}
+	f := newField(name, typ, at)
+	f.Nullable, f.column = nullable, l.columns()
 	if nullable {
 		valid, _ := t.FieldByName("Valid")
 		f.valid = at + valid.Offset
@@ -151,71 +152,49 @@ func (l *Layout) add(name string, t reflect.Type, at uintptr) error {
 	return nil
 }
 
-// columnType is the column type of a scalar Go type.
-func columnType(t reflect.Type) (typ abi.Type, nullable, ok bool) {
-	if t.PkgPath() == operatorPackage && strings.HasPrefix(t.Name(), nullName) {
-		typ, inner, ok := columnType(t.Field(0).Type)
-		return typ, true, ok && !inner
+func newField(name string, t Type, at uintptr) Field {
+	f := Field{Name: name, Type: t, at: at}
+	switch t.ID {
+	case abi.List:
+		element := newField(name, t.Elements(), 0)
+		f.element = &element
+	case abi.UTF8:
+		f.size = unsafe.Sizeof("")
+	case abi.Binary:
+		f.size = unsafe.Sizeof(slice{})
+	case abi.Decimal128:
+		f.width, f.size = uint8(width(t.ID)), unsafe.Sizeof(decimal{})
+		f.limit = int128.Ten(int(t.Digits))
+	default:
+		f.width, f.size = uint8(width(t.ID)), uintptr(width(t.ID))
 	}
-	switch {
-	case isOperator(t, timestampName):
-		return abi.Timestamp, false, true
-	case isOperator(t, dateName):
-		return abi.Date32, false, true
-	}
-	switch t.Kind() {
-	case reflect.Bool:
-		return abi.Bool, false, true
-	case reflect.Int8:
-		return abi.I8, false, true
-	case reflect.Int16:
-		return abi.I16, false, true
-	case reflect.Int32:
-		return abi.I32, false, true
-	case reflect.Int64:
-		return abi.I64, false, true
-	case reflect.Int:
-		return abi.I64, false, unsafe.Sizeof(int(0)) == 8
-	case reflect.Float32:
-		return abi.F32, false, true
-	case reflect.Float64:
-		return abi.F64, false, true
-	case reflect.String:
-		return abi.UTF8, false, true
-	case reflect.Slice:
-		return abi.Binary, false, t.Elem().Kind() == reflect.Uint8
-	}
-	return 0, false, false
+	return f
 }
 
-// Scalar says whether t is the type of one column.
-func Scalar(t reflect.Type) bool {
-	_, _, ok := columnType(t)
-	return ok
-}
-
-func isOperator(t reflect.Type, name string) bool {
-	return t.PkgPath() == operatorPackage && t.Name() == name
-}
-
-func has(options map[string]string, name string) bool {
-	_, ok := options[name]
-	return ok
-}
-
-// Tag is the name that a field's tag `tm:"name,option,option=value"` gives it, or its own in snake case, and the options.
+// Tag is the name that a field's tag `tm:"name,option,option=value,option(value,value)"` gives it, or its own in snake case, and the
+// options with their values.
 func Tag(f reflect.StructField) (name string, options map[string]string) {
-	parts := strings.Split(f.Tag.Get("tm"), ",")
-	name = parts[0]
+	name, rest, more := strings.Cut(f.Tag.Get("tm"), ",")
 	if name == "" {
 		name = snake(f.Name)
 	}
-	for _, option := range parts[1:] {
+	for more {
+		var option, value string
+		option, rest, more = strings.Cut(rest, ",")
+		if open, inner, brackets := strings.Cut(option, "("); brackets {
+			for more && !strings.HasSuffix(inner, ")") {
+				var next string
+				next, rest, more = strings.Cut(rest, ",")
+				inner += "," + next
+			}
+			option, value = open, strings.TrimSuffix(inner, ")")
+		} else {
+			option, value, _ = strings.Cut(option, "=")
+		}
 		if options == nil {
 			options = map[string]string{}
 		}
-		key, value, _ := strings.Cut(option, "=")
-		options[key] = value
+		options[option] = value
 	}
 	return name, options
 }
@@ -233,36 +212,28 @@ func snake(name string) string {
 	return string(b)
 }
 
-// width is the number of bytes that a value takes in a frame, without the contents of strings.
-func width(t abi.Type) int {
-	switch t {
-	case abi.Bool, abi.I8:
-		return 1
-	case abi.I16:
-		return 2
-	case abi.I64, abi.F64, abi.Timestamp, abi.TimestampTZ:
-		return 8
-	}
-	return 4
-}
-
 // Schema is the columns of the fields; a layout with passed columns has more, see Output.
 func (l *Layout) Schema() []abi.Field {
 	schema := make([]abi.Field, len(l.Fields))
 	for i, f := range l.Fields {
-		schema[i] = abi.Field{Name: f.Name, Type: abi.TypeNames[f.Type], Nullable: f.Nullable}
+		schema[i] = abi.Field{Name: f.Name, Type: f.Type.String(), Nullable: f.Nullable}
 	}
 	return schema
 }
 
-// Ordered says whether the fields can be a key: no floats, no nulls, no byte slices.
+// Ordered says whether the fields can be a key: no floats, no nulls, no byte slices, no lists.
 func (l *Layout) Ordered() bool {
 	return !slices.ContainsFunc(l.Fields, func(f Field) bool {
-		return f.Nullable || f.Type == abi.F32 || f.Type == abi.F64 || f.Type == abi.Binary
+		t := f.Type.ID
+		return f.Nullable || t == abi.F32 || t == abi.F64 || t == abi.Binary || t == abi.List
 	}) && len(l.Passed) == 0 && len(l.Fields) > 0
 }
 
-// Compare orders rows as the host orders keys: field by field, numbers by value, texts by their bytes, false before true.
+// HasLists says whether some fields are lists.
+func (l *Layout) HasLists() bool { return len(l.lists) > 0 }
+
+// Compare orders rows as the host orders keys: field by field, numbers by value, texts by their bytes, false before true. Decimals
+// must have their column's scale.
 func (l *Layout) Compare(a, b unsafe.Pointer) int {
 	for i := range l.Fields {
 		f := &l.Fields[i]
@@ -275,37 +246,46 @@ func (l *Layout) Compare(a, b unsafe.Pointer) int {
 
 func (f *Field) compare(a, b unsafe.Pointer) int {
 	switch {
-	case f.Type == abi.UTF8:
+	case f.Type.ID == abi.UTF8:
 		return strings.Compare(*(*string)(a), *(*string)(b))
-	case f.Type == abi.Bool:
+	case f.Type.ID == abi.Bool:
 		return cmp.Compare(*(*uint8)(a), *(*uint8)(b))
-	case f.width == 1:
-		return cmp.Compare(*(*int8)(a), *(*int8)(b))
-	case f.width == 2:
-		return cmp.Compare(*(*int16)(a), *(*int16)(b))
+	case f.width == 8:
+		return cmp.Compare(*(*int64)(a), *(*int64)(b))
 	case f.width == 4:
 		return cmp.Compare(*(*int32)(a), *(*int32)(b))
+	case f.width == 2:
+		return cmp.Compare(*(*int16)(a), *(*int16)(b))
+	case f.width == 1:
+		return cmp.Compare(*(*int8)(a), *(*int8)(b))
 	}
-	return cmp.Compare(*(*int64)(a), *(*int64)(b))
+	return (*int128.Int)(a).Cmp(*(*int128.Int)(b))
 }
 
-// Hash is a hash of a number and a row of an ordered layout.
+// Hash is a hash of a number and a row of an ordered layout, whose decimals it brings to their columns' scales first, so that
+// keys that are the same are the same bits. It panics where one is not exactly a number of its column.
 func (l *Layout) Hash(seed uint64, n uint32, row unsafe.Pointer) uint32 {
 	h := mix(seed, uint64(n)) // before the row, so that number and row do not cancel out
 	for i := range l.Fields {
 		f := &l.Fields[i]
 		p := unsafe.Add(row, f.at)
 		switch {
-		case f.Type == abi.UTF8:
+		case f.Type.ID == abi.UTF8:
 			h = hashText(h, *(*string)(p))
-		case f.width == 1:
-			h = mix(h, uint64(*(*uint8)(p)))
-		case f.width == 2:
-			h = mix(h, uint64(*(*uint16)(p)))
+		case f.width == 8:
+			h = mix(h, *(*uint64)(p))
 		case f.width == 4:
 			h = mix(h, uint64(*(*uint32)(p)))
+		case f.width == 2:
+			h = mix(h, uint64(*(*uint16)(p)))
+		case f.width == 1:
+			h = mix(h, uint64(*(*uint8)(p)))
 		default:
-			h = mix(h, *(*uint64)(p))
+			d := (*decimal)(p)
+			if !f.rescale(d) {
+				panic(f.misfit(0, d))
+			}
+			h = mix(mix(h, d.unscaled.Lo), uint64(d.unscaled.Hi))
 		}
 	}
 	return uint32(h >> 32)

@@ -17,13 +17,16 @@ type Reading struct {
 type reading struct {
 	Field
 	convert conversion
+	node    int      // place of the column among the nodes
+	items   *reading // of a list: its elements
 }
 
 // conversion is from a column's type to a field's.
 type conversion uint8
 
 const (
-	copyBits conversion = iota
+	none conversion = iota
+	copyBits
 	copy8
 	copy16
 	copy32
@@ -40,18 +43,41 @@ const (
 	f32ToF64
 	textToString
 	textToBytes
+	readDecimal
+	readList
 )
 
-// conversions from a column's type (the second) to a field's.
-var conversions = map[[2]abi.Type]conversion{
-	{abi.Bool, abi.Bool}: copyBits, {abi.I8, abi.I8}: copy8, {abi.I16, abi.I16}: copy16, {abi.I32, abi.I32}: copy32,
-	{abi.I64, abi.I64}: copy64, {abi.F32, abi.F32}: copy32, {abi.F64, abi.F64}: copy64, {abi.Date32, abi.Date32}: copy32,
-	{abi.Timestamp, abi.Timestamp}: copy64, {abi.Timestamp, abi.TimestampTZ}: copy64,
-	{abi.TimestampTZ, abi.Timestamp}: copy64, {abi.TimestampTZ, abi.TimestampTZ}: copy64,
-	{abi.I16, abi.I8}: i8ToI16, {abi.I32, abi.I8}: i8ToI32, {abi.I64, abi.I8}: i8ToI64,
-	{abi.I32, abi.I16}: i16ToI32, {abi.I64, abi.I16}: i16ToI64, {abi.I64, abi.I32}: i32ToI64,
-	{abi.F64, abi.I8}: i8ToF64, {abi.F64, abi.I16}: i16ToF64, {abi.F64, abi.I32}: i32ToF64, {abi.F64, abi.F32}: f32ToF64,
-	{abi.UTF8, abi.UTF8}: textToString, {abi.Binary, abi.Binary}: textToBytes, {abi.Binary, abi.UTF8}: textToBytes,
+// conversions to a field's type from a column's.
+var conversions = [abi.Binary + 1][abi.Binary + 1]conversion{
+	abi.Bool:        {abi.Bool: copyBits},
+	abi.I8:          {abi.I8: copy8},
+	abi.I16:         {abi.I16: copy16, abi.I8: i8ToI16},
+	abi.I32:         {abi.I32: copy32, abi.I8: i8ToI32, abi.I16: i16ToI32},
+	abi.I64:         {abi.I64: copy64, abi.I8: i8ToI64, abi.I16: i16ToI64, abi.I32: i32ToI64},
+	abi.F32:         {abi.F32: copy32},
+	abi.F64:         {abi.F64: copy64, abi.I8: i8ToF64, abi.I16: i16ToF64, abi.I32: i32ToF64, abi.F32: f32ToF64},
+	abi.Date32:      {abi.Date32: copy32},
+	abi.Timestamp:   {abi.Timestamp: copy64, abi.TimestampTZ: copy64},
+	abi.TimestampTZ: {abi.Timestamp: copy64, abi.TimestampTZ: copy64},
+	abi.UTF8:        {abi.UTF8: textToString},
+	abi.Binary:      {abi.Binary: textToBytes, abi.UTF8: textToBytes},
+}
+
+// conversionOf is how a column of a type becomes a field of a type; none where it cannot.
+func conversionOf(field, column Type) conversion {
+	switch {
+	case field.ID == abi.Decimal128:
+		if column.ID == abi.Decimal128 && column.Scale == field.Scale && column.Digits <= field.Digits {
+			return readDecimal
+		}
+	case field.ID == abi.List:
+		if column.ID == abi.List && conversionOf(field.Elements(), column.Elements()) != none {
+			return readList
+		}
+	case column.ID <= abi.Binary:
+		return conversions[field.ID][column.ID]
+	}
+	return none
 }
 
 var errPassedIn = errors.New("operator.FromInput and operator.FromKey belong in output rows")
@@ -63,13 +89,14 @@ type ColumnError struct {
 
 func (e *ColumnError) Error() string { return "column " + e.Column + ": " + e.Message }
 
-// Bind finds the layout's columns in a schema. Whole numbers widen, and up to 32 bits also to float64; a column that may be null
-// needs a field of type operator.Null.
+// Bind finds the layout's columns in a schema. Whole numbers widen, and up to 32 bits also to float64, decimals to more digits of
+// the same scale, in lists too; a column that may be null needs a field of type operator.Null.
 func (l *Layout) Bind(schema []abi.Field) (*Reading, error) {
 	if len(l.Passed) > 0 {
 		return nil, errPassedIn
 	}
 	r := &Reading{}
+	nodes := 0
 	for _, f := range l.Fields {
 		column := find(schema, f.Name)
 		if column == nil {
@@ -78,12 +105,17 @@ func (l *Layout) Bind(schema []abi.Field) (*Reading, error) {
 		if column.Nullable && !f.Nullable {
 			return nil, &ColumnError{f.Name, "it may be null, so its field must be an operator.Null"}
 		}
-		convert, ok := conversions[[2]abi.Type{f.Type, typeOf(column.Type)}]
-		if !ok {
-			return nil, &ColumnError{f.Name, "it is of type " + column.Type + ", its field takes " + abi.TypeNames[f.Type]}
+		from := ParseType(column.Type)
+		to := reading{Field: f, convert: conversionOf(f.Type, from), node: nodes}
+		if to.convert == none {
+			return nil, &ColumnError{f.Name, "it is of type " + column.Type + ", its field takes " + f.Type.String()}
 		}
+		if f.element != nil {
+			to.items = &reading{Field: *f.element, convert: conversionOf(f.element.Type, from.Elements())}
+		}
+		nodes += from.nodes()
 		r.Columns = append(r.Columns, f.Name)
-		r.fields = append(r.fields, reading{f, convert})
+		r.fields = append(r.fields, to)
 	}
 	return r, nil
 }
@@ -106,21 +138,16 @@ func find(schema []abi.Field, name string) *abi.Field {
 	return nil
 }
 
-func typeOf(name string) abi.Type {
-	for t, s := range abi.TypeNames {
-		if s == name {
-			return t
-		}
-	}
-	return 0
-}
-
-// Read fills n rows of the given size at rows from the columns' rows [from, from+n). Fields of null values are zeroed.
-func (r *Reading) Read(columns []frame.Column, from, n int, rows unsafe.Pointer, size uintptr) {
+// Read fills n rows of the given size at rows from the columns' rows [from, from+n). Fields of null values are zeroed. Lists are
+// made in the arena.
+func (r *Reading) Read(columns []frame.Column, from, n int, rows unsafe.Pointer, size uintptr, arena *Arena) {
 	for i := range r.fields {
-		f, c := &r.fields[i], &columns[i]
+		f := &r.fields[i]
+		c := &columns[f.node]
 		if c.Values != nil {
 			f.values(c, from, n, unsafe.Add(rows, f.at), size)
+		} else if f.items != nil && c.Offsets != nil {
+			f.lists(columns[f.node:], from, n, unsafe.Add(rows, f.at), size, arena)
 		} else {
 			f.empty(n, unsafe.Add(rows, f.at), size)
 		}
@@ -169,6 +196,8 @@ func (f *reading) values(c *frame.Column, from, n int, to unsafe.Pointer, size u
 		viewStrings(c, from, n, to, size)
 	case textToBytes:
 		viewBytes(c, from, n, to, size)
+	case readDecimal:
+		f.readDecimals(c, from, n, to, size)
 	}
 }
 
@@ -213,7 +242,7 @@ func viewBytes(c *frame.Column, from, n int, to unsafe.Pointer, size uintptr) {
 	}
 }
 
-// empty handles a column without values: texts that are all empty, or no rows.
+// empty handles a column without values: texts or lists that are all empty, or no rows.
 func (f *reading) empty(n int, to unsafe.Pointer, size uintptr) {
 	for i := range n {
 		f.zero(unsafe.Add(to, uintptr(i)*size))
@@ -224,16 +253,18 @@ func (f *Field) zero(p unsafe.Pointer) {
 	switch {
 	case f.width == 8:
 		*(*int64)(p) = 0
+	case f.width == 4:
+		*(*int32)(p) = 0
 	case f.width == 1:
 		*(*int8)(p) = 0
 	case f.width == 2:
 		*(*int16)(p) = 0
-	case f.Type == abi.UTF8:
+	case f.Type.ID == abi.UTF8:
 		*(*string)(p) = ""
-	case f.Type == abi.Binary:
-		*(*[]byte)(p) = nil
+	case f.Type.ID == abi.Decimal128:
+		*(*decimal)(p) = decimal{}
 	default:
-		*(*int32)(p) = 0
+		*(*slice)(p) = slice{}
 	}
 }
 

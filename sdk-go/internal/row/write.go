@@ -25,13 +25,14 @@ func (r *Rows) row(i int) unsafe.Pointer {
 // Writing says how rows of a layout become the columns of a schema.
 type Writing struct {
 	Schema []abi.Field
+	Nodes  int // of the columns, those of the elements of lists included
 	fields []writing
 	passed []passing
 }
 
 type writing struct {
 	Field
-	node int // index of the column
+	node int // place of the column among the nodes
 }
 
 // passing is a column that the host fills from the item.
@@ -61,8 +62,9 @@ func output(fields []Field, passed []Pass, input, key []abi.Field) (*Writing, er
 	for f, p := 0, 0; f+p < len(fields)+len(passed); {
 		if f < len(fields) && fields[f].column == f+p {
 			field := fields[f]
-			w.fields = append(w.fields, writing{field, len(w.Schema)})
-			w.Schema = append(w.Schema, abi.Field{Name: field.Name, Type: abi.TypeNames[field.Type], Nullable: field.Nullable})
+			w.fields = append(w.fields, writing{field, w.Nodes})
+			w.Nodes += field.Type.nodes()
+			w.Schema = append(w.Schema, abi.Field{Name: field.Name, Type: field.Type.String(), Nullable: field.Nullable})
 			f++
 			continue
 		}
@@ -85,7 +87,8 @@ func (w *Writing) pass(p Pass, input, key []abi.Field) error {
 			continue
 		}
 		found = true
-		w.passed = append(w.passed, passing{len(w.Schema), typeOf(column.Type), flag, uint32(i)})
+		w.passed = append(w.passed, passing{w.Nodes, ParseType(column.Type).ID, flag, uint32(i)})
+		w.Nodes++
 		if p.Name != "" {
 			column.Name = p.Name
 		}
@@ -110,21 +113,35 @@ func fromInput(passed []Pass) bool {
 }
 
 // Write writes rows as columns, whose nodes begin at an offset of the builder. It zeroes the values of null fields in the rows.
-func (w *Writing) Write(b *frame.Builder, nodes int, rows Rows) {
+// The error is a *ValueError: a decimal that its column cannot hold.
+func (w *Writing) Write(b *frame.Builder, nodes int, rows Rows) error {
 	w.writePassed(b, nodes, rows.N)
 	for i := range w.fields {
 		f := &w.fields[i]
-		node := nodes + f.node*abi.NodeSize
-		b.PutU16(node, uint16(f.Type))
-		b.PutU32(node+4, uint32(rows.N))
+		node := f.writeNode(b, nodes, rows.N)
 		if rows.N == 0 {
 			continue
 		}
 		if f.Nullable {
 			f.writeValidity(b, node, &rows)
 		}
-		f.writeValues(b, node, &rows)
+		if err := f.writeValues(b, node, &rows); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// writeNode writes what is known of a column before its values, and returns where its node is.
+func (f *writing) writeNode(b *frame.Builder, nodes, rows int) int {
+	node := nodes + f.node*abi.NodeSize
+	b.PutU16(node, uint16(f.Type.ID))
+	b.PutU32(node+4, uint32(rows))
+	if f.element != nil {
+		b.PutU32(node+12, 1)
+		b.PutU16(node+abi.NodeSize, uint16(f.element.Type.ID))
+	}
+	return node
 }
 
 func (w *Writing) writePassed(b *frame.Builder, nodes, rows int) {
@@ -164,24 +181,30 @@ func writeBits(b *frame.Builder, span int, rows *Rows, at uintptr) {
 	}
 }
 
-func (f *Field) writeValues(b *frame.Builder, node int, rows *Rows) {
-	switch f.Type {
+func (f *Field) writeValues(b *frame.Builder, node int, rows *Rows) error {
+	switch f.Type.ID {
 	case abi.Bool:
 		writeBits(b, node+32, rows, f.at)
 	case abi.UTF8, abi.Binary:
 		writeTexts(b, node, rows, f.at)
+	case abi.List:
+		return f.writeLists(b, node, rows)
 	default:
-		switch w := width(f.Type); w {
+		to := b.Buffer(node+32, rows.N*int(f.width))
+		switch f.width {
 		case 1:
-			gather[int8](b.Buffer(node+32, rows.N*w), rows, f.at)
+			gather[int8](to, rows, f.at)
 		case 2:
-			gather[int16](b.Buffer(node+32, rows.N*w), rows, f.at)
+			gather[int16](to, rows, f.at)
 		case 4:
-			gather[int32](b.Buffer(node+32, rows.N*w), rows, f.at)
+			gather[int32](to, rows, f.at)
 		case 8:
-			gather[int64](b.Buffer(node+32, rows.N*w), rows, f.at)
+			gather[int64](to, rows, f.at)
+		case 16:
+			return f.writeDecimals(to, rows, f.at)
 		}
 	}
+	return nil
 }
 
 // gather copies the values of a field, four at a time: in a module a turn of a loop costs more than a copy.

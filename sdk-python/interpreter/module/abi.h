@@ -71,7 +71,7 @@
 
 /* Column node: 40 bytes, a depth-first run of them per column set.
  *
- * 	0 u16 type   2 u16 flags   4 u32 length (rows)   8 u32 null count   12 u32 children (0 but for list)
+ * 	0 u16 type   2 u16 flags   4 u32 length (rows)   8 u32 null count   12 u32 children (1 for a list, whose elements' node follows, else 0)
  * 	16 u32 validity offset  20 u32 validity length   24 u32 offsets offset  28 u32 offsets length   32 u32 values offset  36 u32 values length
  *
  * Offsets count from the start of the frame (or block, or are addresses with FlagAbsolute). A buffer of length 0 is absent: no
@@ -89,14 +89,14 @@
 #define TM_I64 5
 #define TM_F32 6
 #define TM_F64 7
-#define TM_DECIMAL128 8 /* reserved */
+#define TM_DECIMAL128 8 /* the number without its point, 16 bytes in two's complement; its declared type has the digits */
 #define TM_DATE32 9 /* days since 1970-01-01, i32 */
 #define TM_TIME64 10 /* reserved: us since midnight, i64 */
 #define TM_TIMESTAMP 11 /* us since 1970-01-01T00:00:00 without zone, i64 */
 #define TM_TIMESTAMP_TZ 12 /* us since 1970-01-01T00:00:00Z, i64 */
 #define TM_UTF8 13 /* i32 offsets + bytes */
 #define TM_BINARY 14 /* i32 offsets + bytes */
-#define TM_LIST 15 /* reserved */
+#define TM_LIST 15 /* i32 offsets that count elements, which are the child */
 #define TM_STRUCT 16 /* reserved */
 #define TM_MAP 17 /* reserved */
 #define TM_FIXED_BINARY 18 /* reserved */
@@ -240,7 +240,8 @@
 #define TM_PAST_NEXT "next" /* a timer set for <= the watermark fires with the next advance */
 #define TM_PAST_DROP "drop" /* it is dropped */
 
-/* TypeNames are the names of types in JSON and in job.yaml ("timestamp_tz" is what sources give for times with a zone). */
+/* TypeNames are the names of types in JSON and in job.yaml ("timestamp_tz" is what sources give for times with a zone). What
+ * stands behind the names of decimal128 and list, as in `decimal128(12,2)` and `list<utf8>`, is not in it. */
 #define TM_TYPE_NAMES(X) \
     X(TM_BOOL, "bool") \
     X(TM_I8, "i8") \

@@ -16,6 +16,7 @@ typedef struct {
     uint32_t rows;
 } Batch;
 
+/* format_of is the format of numbers. */
 static char *format_of(uint16_t type)
 {
     switch (type) {
@@ -30,10 +31,6 @@ static char *format_of(uint16_t type)
         return "f";
     case TM_F64:
         return "d";
-    case TM_BOOL:
-    case TM_UTF8:
-    case TM_BINARY:
-        return "B";
     default:
         return "q";
     }
@@ -72,16 +69,40 @@ static void views_end(Views *views)
     PyMem_Free(views->list);
 }
 
+static PyObject *column(Engine *e, const Field *f, const Column *c, uint32_t rows, Views *views);
+
+/* values_of is the values of a Column: a view or, of a list, the Column of its elements. */
+static PyObject *values_of(Engine *e, const Field *f, const Column *c, uint32_t rows, Views *views)
+{
+    uint32_t cut = c->offsets ? (uint32_t)c->offsets[rows] : 0; /* without rows there are no offsets */
+    switch (c->type) {
+    case TM_LIST: {
+        Column elements = column_elements(c);
+        return column(e, &f->element->fields[0], &elements, cut, views);
+    }
+    case TM_UTF8:
+    case TM_BINARY:
+        return view(views, c->values, cut, "B");
+    case TM_BOOL:
+        return view(views, c->values, (rows + 7) / 8, "B");
+    case TM_DECIMAL128:
+        return view(views, c->values, rows * type_width(TM_DECIMAL128), "B");
+    default:
+        return view(views, c->values, rows, format_of(c->type));
+    }
+}
+
 /* column makes a Column of one field. */
 static PyObject *column(Engine *e, const Field *f, const Column *c, uint32_t rows, Views *views)
 {
-    uint32_t n = is_text(c->type) ? (uint32_t)c->offsets[rows] : c->type == TM_BOOL ? (rows + 7) / 8 : rows;
-    PyObject *values = view(views, c->values, n, format_of(c->type));
-    PyObject *offsets = is_text(c->type) ? view(views, c->offsets, rows + 1, "i") : Py_NewRef(Py_None);
+    static const int32_t no_rows[1];
+    PyObject *values = values_of(e, f, c, rows, views);
+    PyObject *offsets = is_held(c->type) ? view(views, c->offsets ? c->offsets : no_rows, rows + 1, "i") : Py_NewRef(Py_None);
     PyObject *validity = c->validity ? view(views, c->validity, (rows + 7) / 8, "B") : Py_NewRef(Py_None);
     PyObject *made = NULL;
     if (values && offsets && validity)
-        made = PyObject_CallFunction(e->column, "IOOOI", (unsigned int)rows, values, offsets, validity, (unsigned int)f->type);
+        made = PyObject_CallFunction(e->column, "IOOOIi", (unsigned int)rows, values, offsets, validity, (unsigned int)f->type,
+                                     (int)f->scale);
     Py_XDECREF(values);
     Py_XDECREF(offsets);
     Py_XDECREF(validity);
@@ -197,22 +218,23 @@ PyTypeObject Batch_Type = {
 /* What an emitted row takes besides its columns: the item it belongs to, and event time and position in the host. */
 #define ROW_BYTES (4 + 16)
 
-/* EmittedColumn is one column of what was emitted; obj of a buffer is NULL where it is absent. */
+/* EmittedColumn is one column of what was emitted, or the elements of one of lists; obj of a buffer is NULL where it is
+ * absent. */
 typedef struct {
     Py_buffer values, offsets, validity;
-    uint32_t nulls;
+    uint32_t rows, nulls;
 } EmittedColumn;
 
 /* Emitted is one section of an answer. */
 struct Emitted {
     uint32_t rows;
     uint32_t *items; /* NULL: a row for each item */
-    EmittedColumn *columns; /* by field */
+    EmittedColumn *columns; /* two a field: of a list, the second is its elements */
 };
 
 static void release(const Output *out, struct Emitted *m)
 {
-    for (uint32_t i = 0; m->columns && i < out->layout->n; i++) {
+    for (uint32_t i = 0; m->columns && i < 2 * out->layout->n; i++) {
         PyBuffer_Release(&m->columns[i].values);
         PyBuffer_Release(&m->columns[i].offsets);
         PyBuffer_Release(&m->columns[i].validity);
@@ -229,23 +251,33 @@ void batch_reset(Output *out)
 
 static int hold(PyObject *object, Py_buffer *b) { return object == Py_None ? 0 : PyObject_GetBuffer(object, b, PyBUF_SIMPLE); }
 
+/* hold_column holds the buffers of a Buffers of tidemill._column, and those of its elements next to them; it returns their
+ * length or -1. */
+static int64_t hold_column(PyObject *buffers, EmittedColumn *to)
+{
+    PyObject *values, *offsets, *validity, *element;
+    unsigned int rows, nulls;
+    if (!PyArg_ParseTuple(buffers, "IOOOIO", &rows, &values, &offsets, &validity, &nulls, &element) || hold(values, &to->values) < 0 ||
+        hold(offsets, &to->offsets) < 0 || hold(validity, &to->validity) < 0)
+        return -1;
+    to->rows = rows;
+    to->nulls = nulls;
+    int64_t size = to->values.len + to->offsets.len + to->validity.len;
+    int64_t more = element == Py_None ? 0 : hold_column(element, to + 1);
+    return more < 0 ? -1 : size + more;
+}
+
 /* take_column holds the buffers of one field of the emitted object, and returns their length or -1. */
 static int64_t take_column(Output *out, const Field *f, PyObject *columns, uint32_t rows, EmittedColumn *to)
 {
     PyObject *value = PyObject_GetAttr(columns, f->attribute);
     if (!value)
         return -1;
-    PyObject *buffers = PyObject_CallFunction(out->handle.engine->buffers, "OOIIiI", value, f->name, (unsigned int)f->type,
-                                              (unsigned int)f->form, (int)f->nullable, (unsigned int)rows);
+    int element_form = f->element ? f->element->fields[0].form : 0;
+    PyObject *buffers = PyObject_CallFunction(out->handle.engine->buffers, "OOOIiiI", value, f->name, f->declared, (unsigned int)f->form,
+                                              (int)f->nullable, element_form, (unsigned int)rows);
     Py_DECREF(value);
-    PyObject *values, *offsets, *validity;
-    unsigned int nulls;
-    int64_t size = -1;
-    if (buffers && PyArg_ParseTuple(buffers, "OOOI", &values, &offsets, &validity, &nulls) && hold(values, &to->values) == 0 &&
-        hold(offsets, &to->offsets) == 0 && hold(validity, &to->validity) == 0) {
-        to->nulls = nulls;
-        size = to->values.len + to->offsets.len + to->validity.len;
-    }
+    int64_t size = buffers ? hold_column(buffers, to) : -1;
     Py_XDECREF(buffers);
     return size;
 }
@@ -261,12 +293,12 @@ static PyObject *emit_columns(Output *out, PyObject *columns, uint32_t *items, u
         PyErr_Format(PyExc_TypeError, "%U: it takes %s, not %T", out->what, l->cls->tp_name, columns);
         size = -1;
     } else if (grow(&out->emitted, &out->emitted_capacity, out->emitted_n + 1, sizeof m) < 0 ||
-               !(m.columns = PyMem_Calloc(l->n + 1, sizeof *m.columns))) {
+               !(m.columns = PyMem_Calloc(2 * l->n + 1, sizeof *m.columns))) {
         PyErr_NoMemory();
         size = -1;
     }
     for (uint32_t i = 0; size >= 0 && i < l->n; i++) {
-        int64_t n = take_column(out, &l->fields[i], columns, rows, &m.columns[i]);
+        int64_t n = take_column(out, &l->fields[i], columns, rows, &m.columns[2 * i]);
         size = n < 0 ? -1 : size + n;
     }
     if (size < 0) {
@@ -319,14 +351,30 @@ static PyObject *emit_for(PyObject *self, PyObject *const *args, Py_ssize_t n)
 }
 
 /* lend makes a held buffer one of the answer; what is not aligned to its elements is copied. */
-static void lend(Builder *b, uint32_t span, const Py_buffer *held, uint32_t width)
+static void lend(Builder *b, uint32_t span, const Py_buffer *held, uint32_t align)
 {
-    if (held->len > 0 && (uintptr_t)held->buf % width != 0) {
+    if (held->len > 0 && (uintptr_t)held->buf % align != 0) {
         void *to = builder_buffer(b, span, (uint32_t)held->len);
         if (to)
             memcpy(to, held->buf, (size_t)held->len);
     } else if (held->len > 0) {
         builder_lend(b, span, held->buf, (uint32_t)held->len);
+    }
+}
+
+/* lend_column writes the nodes of a column. */
+static void lend_column(Builder *b, uint32_t node, const Field *f, const EmittedColumn *c)
+{
+    uint32_t width = type_width(f->type);
+    builder_put16(b, node, f->type);
+    builder_put32(b, node + 4, c->rows);
+    builder_put32(b, node + 8, c->nulls);
+    lend(b, node + 16, &c->validity, 1);
+    lend(b, node + 24, &c->offsets, 4);
+    lend(b, node + 32, &c->values, is_text(f->type) ? 1 : width < 8 ? width : 8);
+    if (f->element) {
+        builder_put32(b, node + 12, 1);
+        lend_column(b, node + TM_NODE_SIZE, &f->element->fields[0], c + 1);
     }
 }
 
@@ -343,14 +391,7 @@ void batch_flush(Output *out, Builder *b)
             builder_put32(b, head + 12, TM_BATCH_IDENTITY);
         for (uint32_t i = 0; i < out->layout->n; i++) {
             const Field *f = &out->layout->fields[i];
-            const EmittedColumn *c = &m->columns[i];
-            uint32_t node = head + TM_BATCH_SIZE + (uint32_t)f->column * TM_NODE_SIZE;
-            builder_put16(b, node, f->type);
-            builder_put32(b, node + 4, m->rows);
-            builder_put32(b, node + 8, c->nulls);
-            lend(b, node + 16, &c->validity, 1);
-            lend(b, node + 24, &c->offsets, 4);
-            lend(b, node + 32, &c->values, is_text(f->type) ? 1 : type_width(f->type));
+            lend_column(b, output_node(out, head, f), f, &m->columns[2 * i]);
         }
         builder_close(b);
     }

@@ -385,12 +385,13 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
     e->key = TM_NO_KEY;
     e->fired = import_from("tidemill._parts", "Fired");
     e->explain = import_from("tidemill._errors", "explain");
+    e->drivers = import_from("tidemill._guest", "DRIVERS");
     e->column = import_from("tidemill._column", "Column");
     e->buffers = import_from("tidemill._column", "buffers");
     e->columns = PyMem_Calloc(TM_COLUMNS_MAX, sizeof *e->columns);
     if (!e->columns)
         return PyErr_NoMemory();
-    if (!e->fired || !e->explain || !e->column || !e->buffers || bind(e, binding) < 0)
+    if (!e->fired || !e->explain || !e->drivers || !e->column || !e->buffers || bind(e, binding) < 0)
         return NULL;
     return (PyObject *)e;
 }

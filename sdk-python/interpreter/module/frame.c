@@ -49,23 +49,37 @@ uint32_t frame_items(const Frame *f)
     return 0;
 }
 
-static const void *node_buffer(Section s, const uint8_t *span)
+static const void *node_buffer(const uint8_t *base, const uint8_t *span)
 {
-    return load32(span + 4) ? s.base + load32(span) : NULL;
+    return load32(span + 4) ? base + load32(span) : NULL;
 }
 
-/* section_columns reads the n nodes that follow a head. */
-void section_columns(Section s, uint32_t head_size, uint32_t n, Column *to)
+static Column column_at(const uint8_t *base, const uint8_t *node)
 {
-    const uint8_t *node = s.head + head_size;
-    for (uint32_t i = 0; i < n; i++, node += TM_NODE_SIZE) {
-        to[i].type = load16(node);
-        to[i].rows = load32(node + 4);
-        to[i].validity = load32(node + 8) ? node_buffer(s, node + 16) : NULL;
-        to[i].offsets = node_buffer(s, node + 24);
-        to[i].values = node_buffer(s, node + 32);
+    return (Column){
+        .type = load16(node),
+        .rows = load32(node + 4),
+        .validity = load32(node + 8) ? node_buffer(base, node + 16) : NULL,
+        .offsets = node_buffer(base, node + 24),
+        .values = node_buffer(base, node + 32),
+        .base = base,
+        .element = load32(node + 12) ? node + TM_NODE_SIZE : NULL,
+    };
+}
+
+/* section_columns reads the nodes that follow a head, whose columns may be fewer: the elements of a list have one too. */
+void section_columns(Section s, uint32_t head_size, uint32_t nodes, Column *to)
+{
+    const uint8_t *node = s.head + head_size, *end = node + nodes * TM_NODE_SIZE;
+    for (; node < end; node += TM_NODE_SIZE, to++) {
+        *to = column_at(s.base, node);
+        if (to->element)
+            node += TM_NODE_SIZE;
     }
 }
+
+/* column_elements is the column of the elements of a column of lists. */
+Column column_elements(const Column *c) { return column_at(c->base, c->element); }
 
 int grow(void *array, uint32_t *capacity, uint32_t n, size_t size)
 {

@@ -22,7 +22,10 @@ uint32_t type_width(uint16_t type)
     case TM_DATE32:
     case TM_UTF8:
     case TM_BINARY:
+    case TM_LIST:
         return 4;
+    case TM_DECIMAL128:
+        return 16;
     default:
         return 8;
     }
@@ -126,7 +129,7 @@ static int datetime_us(PyObject *v, int64_t *us)
 
 /* ---- values ---- */
 
-static const char *const form_names[] = {NULL, "bool", "int", "float", "str", "bytes", "datetime", "date"};
+static const char *const form_names[] = {NULL, "bool", "int", "float", "str", "bytes", "datetime", "date", "Decimal", "list"};
 
 /* short_name is the __name__ of a type. */
 const char *short_name(PyTypeObject *t)
@@ -216,7 +219,24 @@ static int date_set(const Field *f, PyObject *value, int64_t *to)
     return datetime_us(value, to);
 }
 
-/* datum_set checks a value of the user's against its column. On success a text is a strong reference. */
+static int number_set(const Field *f, PyObject *value, Decimal *to)
+{
+    if (!decimal_check(value))
+        return wrong_type(f, value);
+    int r = decimal_set(value, f->digits, f->scale, to);
+    if (r > 0)
+        PyErr_Format(PyExc_ValueError, "column %U: %S does not fit %S", f->name, value, f->declared);
+    return r ? -1 : 0;
+}
+
+static int list_set(const Field *f, PyObject *value, Elements **to)
+{
+    if (!PyList_Check(value) && !PyTuple_Check(value))
+        return wrong_type(f, value);
+    return (*to = elements_set(f->element, value)) ? 0 : -1;
+}
+
+/* datum_set checks a value of the user's against its column. On success what is held is a strong reference. */
 int datum_set(const Field *f, PyObject *value, Datum *d)
 {
     if (value == Py_None && f->nullable) {
@@ -238,6 +258,10 @@ int datum_set(const Field *f, PyObject *value, Datum *d)
     case FORM_STR:
     case FORM_BYTES:
         return text_set(f, value, &d->text);
+    case FORM_DECIMAL:
+        return number_set(f, value, &d->decimal);
+    case FORM_LIST:
+        return list_set(f, value, &d->list);
     default:
         return date_set(f, value, &d->i);
     }
@@ -262,11 +286,19 @@ PyObject *datum_get(const Field *f, const Datum *d)
 {
     if (!d->valid)
         return Py_NewRef(Py_None);
-    if (is_text(f->type))
+    switch (f->form) {
+    case FORM_STR:
+    case FORM_BYTES:
         return Py_NewRef(d->text);
-    if (f->form == FORM_FLOAT)
+    case FORM_FLOAT:
         return PyFloat_FromDouble(d->f);
-    return whole_get(f, d->i);
+    case FORM_DECIMAL:
+        return decimal_get(d->decimal, f->scale);
+    case FORM_LIST:
+        return elements_get(d->list);
+    default:
+        return whole_get(f, d->i);
+    }
 }
 
 /* whole_at is a value of a column of whole numbers, dates or timestamps. A column without values is that of event times of
@@ -299,6 +331,8 @@ static double float_at(const Column *c, uint32_t i)
     return (double)whole_at(c, i);
 }
 
+static Decimal decimal_at(const Column *c, uint32_t i) { return ((const Decimal *)c->values)[i]; }
+
 static PyObject *text_at(const Field *f, const Column *c, uint32_t i)
 {
     int32_t from = c->offsets[i], n = c->offsets[i + 1] - from;
@@ -319,25 +353,38 @@ PyObject *column_value(const Field *f, const Column *c, uint32_t i)
         return text_at(f, c, i);
     case FORM_FLOAT:
         return PyFloat_FromDouble(float_at(c, i));
+    case FORM_DECIMAL:
+        return decimal_get(decimal_at(c, i), f->scale);
+    case FORM_LIST:
+        return elements_list(f->element, c, i);
     default:
         return whole_get(f, whole_at(c, i));
     }
 }
 
-/* column_datum is row i of a column. A text is a strong reference. */
+/* column_datum is row i of a column. What is held is a strong reference. */
 int column_datum(const Field *f, const Column *c, uint32_t i, Datum *d)
 {
     d->i = 0;
     d->valid = !c->validity || bit_at(c->validity, i);
     if (!d->valid)
         return 0;
-    if (is_text(f->type))
+    switch (f->form) {
+    case FORM_STR:
+    case FORM_BYTES:
         return (d->text = text_at(f, c, i)) ? 0 : -1;
-    if (f->form == FORM_FLOAT)
+    case FORM_FLOAT:
         d->f = float_at(c, i);
-    else
+        return 0;
+    case FORM_DECIMAL:
+        d->decimal = decimal_at(c, i);
+        return 0;
+    case FORM_LIST:
+        return (d->list = elements_at(f->element, c, i)) ? 0 : -1;
+    default:
         d->i = whole_at(c, i);
-    return 0;
+        return 0;
+    }
 }
 
 /* ---- rows ---- */
@@ -372,16 +419,16 @@ static int field_data(const Layout *l, const Field *f, PyObject *row, Datum *d)
 static void data_clear_first(const Layout *l, Datum *data, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
-        if (data[i].valid && is_text(l->fields[i].type)) {
+        if (data[i].valid && is_held(l->fields[i].type)) {
             data[i].valid = false;
-            Py_CLEAR(data[i].text);
+            Py_CLEAR(data[i].held);
         }
 }
 
 /* data_clear gives back what data holds. */
 void data_clear(const Layout *l, Datum *data)
 {
-    if (l->texts)
+    if (l->holds)
         data_clear_first(l, data, l->n);
 }
 
@@ -389,9 +436,9 @@ void data_clear(const Layout *l, Datum *data)
 void data_copy(const Layout *l, Datum *to, const Datum *from)
 {
     memcpy(to, from, l->n * sizeof *to);
-    for (uint32_t i = 0; l->texts && i < l->n; i++)
-        if (to[i].valid && is_text(l->fields[i].type))
-            Py_INCREF(to[i].text);
+    for (uint32_t i = 0; l->holds && i < l->n; i++)
+        if (to[i].valid && is_held(l->fields[i].type))
+            Py_INCREF(to[i].held);
 }
 
 /* row_data checks a row of the user's; what is told in the error if it is none of the class. */
@@ -503,16 +550,21 @@ int column_data(const Layout *l, const Column *columns, uint32_t i, Datum *data)
     return 0;
 }
 
-/* data_text_bytes is the length of all texts. */
-uint32_t data_text_bytes(const Layout *l, const Datum *data)
+/* data_held_bytes is what the contents of all texts and lists take. */
+uint32_t data_held_bytes(const Layout *l, const Datum *data)
 {
     uint32_t sum = 0;
-    for (uint32_t i = 0; l->texts && i < l->n; i++)
-        if (data[i].valid && is_text(l->fields[i].type)) {
-            uint32_t n;
+    for (uint32_t i = 0; l->holds && i < l->n; i++) {
+        const Field *f = &l->fields[i];
+        uint32_t n = 0;
+        if (data[i].valid && is_text(f->type))
             text_bytes(&data[i], &n);
-            sum += n;
-        }
+        else if (data[i].valid && f->element)
+            n = (uint32_t)Py_SIZE(data[i].list) * type_width(f->element->fields[0].type);
+        sum += n;
+        for (uint32_t k = 0; n > 0 && f->element && k < Py_SIZE(data[i].list); k++)
+            sum += data_held_bytes(f->element, &data[i].list->data[k]);
+    }
     return sum;
 }
 
@@ -532,6 +584,8 @@ int data_compare(const Layout *l, const Datum *a, const Datum *b)
                 uint32_t an, bn;
                 const char *at = text_bytes(&a[i], &an), *bt = text_bytes(&b[i], &bn);
                 r = compare_bytes(at, an, bt, bn);
+            } else if (l->fields[i].type == TM_DECIMAL128) {
+                r = decimal_compare(a[i].decimal, b[i].decimal);
             } else {
                 r = (a[i].i > b[i].i) - (a[i].i < b[i].i);
             }
@@ -553,6 +607,8 @@ int data_compare_row(const Layout *l, const Datum *data, const Column *columns, 
                 uint32_t n;
                 const char *text = text_bytes(&data[k], &n);
                 r = compare_bytes(text, n, (const char *)c->values + c->offsets[i], (uint32_t)(c->offsets[i + 1] - c->offsets[i]));
+            } else if (l->fields[k].type == TM_DECIMAL128) {
+                r = decimal_compare(data[k].decimal, decimal_at(c, i));
             } else {
                 int64_t v = whole_at(c, i);
                 r = (data[k].i > v) - (data[k].i < v);
@@ -636,19 +692,57 @@ static void write_numbers(Builder *b, uint32_t node, uint16_t type, const Rows *
     case TM_F64:
         WRITE(double, f)
         break;
+    case TM_DECIMAL128:
+        for (uint32_t i = 0; i < rows->n; i++) {
+            const Datum *d = rows_at(rows, i) + k;
+            ((Decimal *)to)[i] = d->valid ? d->decimal : (Decimal){0};
+        }
+        break;
     default:
         WRITE(int64_t, i)
     }
 }
 
+/* write_lists writes the offsets of lists, and their elements as the column of the next node. */
+static void write_lists(const Field *f, Builder *b, uint32_t node, const Rows *rows, uint32_t k)
+{
+    uint32_t size = 0;
+    builder_put32(b, node + 12, 1);
+    int32_t *offsets = rows->n ? builder_buffer(b, node + 24, (rows->n + 1) * 4) : NULL;
+    for (uint32_t i = 0; offsets && i < rows->n; i++) {
+        const Datum *d = rows_at(rows, i) + k;
+        offsets[i] = (int32_t)size;
+        size += d->valid ? (uint32_t)Py_SIZE(d->list) : 0;
+    }
+    if (offsets)
+        offsets[rows->n] = (int32_t)size;
+    Datum *all = PyMem_Malloc((size + 1) * sizeof *all), *to = all;
+    if (!all) {
+        b->failed = true;
+        return;
+    }
+    for (uint32_t i = 0; offsets && i < rows->n; i++) {
+        const Datum *d = rows_at(rows, i) + k;
+        uint32_t n = d->valid ? (uint32_t)Py_SIZE(d->list) : 0;
+        if (n)
+            memcpy(to, d->list->data, n * sizeof *to);
+        to += n;
+    }
+    rows_write(f->element, b, node + TM_NODE_SIZE, &(Rows){(uint8_t *)all, sizeof *all, size, NULL});
+    PyMem_Free(all);
+}
+
 /* rows_write writes rows as columns, whose nodes begin at an offset of the builder. */
 void rows_write(const Layout *l, Builder *b, uint32_t nodes, const Rows *rows)
 {
-    for (uint32_t k = 0; k < l->n; k++) {
+    uint32_t node = nodes;
+    for (uint32_t k = 0; k < l->n; node += node_count(&l->fields[k]) * TM_NODE_SIZE, k++) {
         const Field *f = &l->fields[k];
-        uint32_t node = nodes + k * TM_NODE_SIZE, nulls = 0;
+        uint32_t nulls = 0;
         builder_put16(b, node, f->type);
         builder_put32(b, node + 4, rows->n);
+        if (f->element)
+            write_lists(f, b, node, rows, k);
         if (rows->n == 0)
             continue;
         for (uint32_t i = 0; f->nullable && i < rows->n; i++)
@@ -661,7 +755,7 @@ void rows_write(const Layout *l, Builder *b, uint32_t nodes, const Rows *rows)
             write_bits(b, node + 32, rows, k, false);
         else if (is_text(f->type))
             write_texts(b, node, rows, k);
-        else
+        else if (!f->element)
             write_numbers(b, node, f->type, rows, k);
     }
 }
@@ -712,24 +806,54 @@ static bool has_inline(Layout *l)
     return found;
 }
 
+/* parse_type takes a Type of tidemill._types and returns that of a list's elements. */
+static PyObject *parse_type(PyObject *type, Field *f)
+{
+    PyObject *element;
+    if (!PyArg_ParseTuple(type, "HbbO", &f->type, &f->digits, &f->scale, &element))
+        return NULL;
+    f->declared = Py_NewRef(type);
+    return element;
+}
+
+/* element_layout is the elements of a list in a column as rows of one column. */
+static Layout *element_layout(PyObject *list, PyObject *type, int form)
+{
+    Layout *l = PyMem_Calloc(1, sizeof *l);
+    if (!l || !(l->fields = PyMem_Calloc(1, sizeof *l->fields)))
+        return (Layout *)PyErr_NoMemory();
+    Field *f = l->fields;
+    f->form = form;
+    f->name = f->attribute = PyUnicode_FromFormat("%U[]", list);
+    if (!f->name || !parse_type(type, f))
+        return NULL;
+    l->n = l->nodes = 1;
+    l->holds = is_held(f->type);
+    return l;
+}
+
 static int parse_field(PyObject *item, Layout *l, Field *f)
 {
-    int type, form, nullable, column;
-    if (!PyArg_ParseTuple(item, "UUiipi", &f->name, &f->attribute, &type, &form, &nullable, &column))
+    PyObject *type, *element;
+    int form, nullable, column, element_form;
+    if (!PyArg_ParseTuple(item, "UUO!ipii", &f->name, &f->attribute, &PyTuple_Type, &type, &form, &nullable, &column, &element_form) ||
+        !(element = parse_type(type, f)))
         return -1;
     Py_INCREF(f->name);
     Py_INCREF(f->attribute);
     PyUnicode_InternInPlace(&f->attribute);
-    f->type = (uint16_t)type;
     f->form = form;
     f->nullable = nullable;
     f->column = column;
-    l->texts |= is_text(f->type);
+    if (element != Py_None && !(f->element = element_layout(f->name, element, element_form)))
+        return -1;
+    l->holds |= is_held(f->type);
+    l->nodes += node_count(f);
     return 0;
 }
 
 /* layout_of makes the layout of a Rows of tidemill._declare: (cls, fields, columns), a field being (name, attribute, type,
- * form, nullable, column). */
+ * form, nullable, column, element). */
 Layout *layout_of(PyObject *rows)
 {
     PyObject *cls, *fields;
@@ -761,9 +885,9 @@ void layout_columns(const Layout *l, const Column *from, Column *to)
             to[i] = from[l->fields[i].column];
 }
 
-/* layout_init makes dates known to this file. */
+/* layout_init makes dates and decimals known. */
 int layout_init(void)
 {
     PyDateTime_IMPORT;
-    return PyDateTimeAPI ? 0 : -1;
+    return PyDateTimeAPI ? decimal_init() : -1;
 }

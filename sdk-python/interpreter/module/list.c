@@ -80,7 +80,7 @@ static int list_flush(State *s, Builder *b)
     if (changes->n == 0)
         return 0;
     memset(appended_at(l, 0), 0, l->stride); /* row 0 stands for no value */
-    uint32_t nodes = changes_open(s, b, TM_STATE_LIST, s->value->n);
+    uint32_t nodes = changes_open(s, b, TM_STATE_LIST);
     Rows rows = {(uint8_t *)appended_at(l, 0)->data, l->stride, changes->n, changes->rows};
     rows_write(s->value, b, nodes, &rows);
     builder_close(b);
@@ -156,7 +156,7 @@ static PyObject *list_append(PyObject *self, PyObject *value)
     }
     memcpy(appended_at(l, at)->data, data, sizeof data);
     l->appended_n++;
-    l->state.handle.engine->bytes += data_text_bytes(layout, data);
+    l->state.handle.engine->bytes += data_held_bytes(layout, data);
     if (c->appended++ == 0)
         c->first = at;
     else

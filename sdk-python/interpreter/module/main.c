@@ -51,8 +51,9 @@ static PyMethodDef methods[] = {
 
 static int module_exec(PyObject *m)
 {
-    PyTypeObject *types[] = {&Engine_Type, &Input_Type,  &Output_Type, &BatchOutput_Type, &Batch_Type,   &Value_Type,     &List_Type,
-                             &Map_Type,    &ListLoop_Type, &MapLoop_Type, &Timer_Type,     &Counter_Type, &Gauge_Type, &KeyReader_Type};
+    PyTypeObject *types[] = {&Engine_Type, &Input_Type,  &Output_Type,  &BatchOutput_Type, &Batch_Type,   &Elements_Type, &Value_Type,
+                             &List_Type,   &Map_Type,    &ListLoop_Type, &MapLoop_Type,    &Timer_Type,   &Counter_Type,  &Gauge_Type,
+                             &KeyReader_Type};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (PyType_Ready(types[i]) < 0)
             return -1;

@@ -1,10 +1,12 @@
-/* Making rows of the user's: a row class with __slots__ gets a constructor in C.
+/* Making rows of the user's: a row class with __slots__ gets a constructor and a destructor in C.
  *
- * The one that dataclasses writes is a Python function, and CPython calls it for such classes the slow way, through a tuple
- * of arguments: most of what emitting a row costs. The constructor here does the same for calls with the right arguments
- * and leaves all others, which are errors, to the one in Python. */
+ * The constructor that dataclasses writes is a Python function, and CPython calls it for such classes the slow way, through a
+ * tuple of arguments: most of what emitting a row costs. The one here does the same for calls with the right arguments and
+ * leaves all others, which are errors, to the one in Python. The destructor keeps one row of the class for the next: rows
+ * live from their making to their emission, and rarely two at a time. */
 #include "tidemill.h"
 #include "internal/pycore_call.h"
+#include "internal/pycore_object.h"
 #include "internal/pycore_pystate.h"
 #include <structmember.h>
 
@@ -20,12 +22,13 @@ typedef struct {
     PyTypeObject *cls;
     uint32_t n, arguments;
     Member *members; /* arguments first, in their order */
+    PyObject *spare; /* a row without values that nobody has, or NULL */
 } Maker;
 
 static Maker *makers;
 static uint32_t makers_n, makers_capacity;
 
-static const Maker *maker_of(PyTypeObject *cls)
+static Maker *maker_of(PyTypeObject *cls)
 {
     for (uint32_t i = 0; i < makers_n; i++)
         if (makers[i].cls == cls)
@@ -61,17 +64,55 @@ static bool fill(const Maker *m, PyObject *row, PyObject *const *args, Py_ssize_
     return used == n + (names ? PyTuple_GET_SIZE(names) : 0);
 }
 
+static PyObject *new_row(Maker *m)
+{
+    PyObject *row = m->spare;
+    if (!row)
+        return m->cls->tp_alloc(m->cls, 0);
+    m->spare = NULL;
+    _Py_NewReference(row);
+    _PyObject_GC_TRACK(row);
+    return row;
+}
+
 static PyObject *make(PyObject *cls, PyObject *const *args, size_t nargsf, PyObject *names)
 {
-    const Maker *m = maker_of((PyTypeObject *)cls);
+    Maker *m = maker_of((PyTypeObject *)cls);
     Py_ssize_t n = PyVectorcall_NARGS(nargsf);
     if (n <= m->arguments) {
-        PyObject *row = m->cls->tp_alloc(m->cls, 0);
+        PyObject *row = new_row(m);
         if (!row || fill(m, row, args, n, names))
             return row;
         Py_DECREF(row);
     }
     return _PyObject_MakeTpCall(_PyThreadState_GET(), cls, args, n, names);
+}
+
+/* release takes down a row of a class, or of one derived from it, whose own slots are empty by now. */
+static void release(PyObject *row)
+{
+    PyTypeObject *cls = Py_TYPE(row), *base = cls;
+    PyObject_GC_UnTrack(row);
+    Py_TRASHCAN_BEGIN(row, release)
+    while (base->tp_dealloc != release)
+        base = base->tp_base;
+    Maker *m = maker_of(base);
+    for (uint32_t i = 0; i < m->n; i++)
+        Py_CLEAR(*(PyObject **)((char *)row + m->members[i].offset));
+    if (base == cls && !m->spare) {
+        m->spare = row;
+    } else {
+        cls->tp_free(row);
+        Py_DECREF(cls);
+    }
+    Py_TRASHCAN_END
+}
+
+/* is_bare says whether instances hold so many slots and nothing else, and nothing else is to be done when they end. */
+static bool is_bare(PyTypeObject *cls, uint32_t slots)
+{
+    return cls->tp_basicsize == (Py_ssize_t)(sizeof(PyObject) + slots * sizeof(PyObject *)) && _PyType_IS_GC(cls) &&
+           !(cls->tp_flags & Py_TPFLAGS_PREHEADER) && !cls->tp_weaklistoffset && !cls->tp_dictoffset && !cls->tp_finalize && !cls->tp_del;
 }
 
 static int parse_member(PyTypeObject *cls, PyObject *field, Member *to)
@@ -90,7 +131,7 @@ static int parse_member(PyTypeObject *cls, PyObject *field, Member *to)
     return 0;
 }
 
-/* make_quick gives a class its constructor. fields are those of the class, arguments of __init__ first: (name, whether it
+/* make_quick gives a class its constructor and, where it can, its destructor. fields are those of the class, arguments of __init__ first: (name, whether it
  * is an argument) and, where there is one, the default. A class whose fields are not all slots stays as it is. */
 PyObject *make_quick(PyObject *Py_UNUSED(self), PyObject *args)
 {
@@ -114,5 +155,7 @@ PyObject *make_quick(PyObject *Py_UNUSED(self), PyObject *args)
     Py_INCREF(cls);
     makers[makers_n++] = m;
     m.cls->tp_vectorcall = make;
+    if (is_bare(m.cls, m.n))
+        m.cls->tp_dealloc = release;
     Py_RETURN_NONE;
 }

@@ -46,7 +46,10 @@ static uint32_t hash_of(const Map *m, uint32_t cell, const Datum *key)
 {
     uint64_t h = m->state.handle.engine->frame.seed + cell;
     for (uint32_t i = 0; i < m->state.key->n; i++) {
-        uint64_t part = is_text(m->state.key->fields[i].type) && key[i].valid ? (uint64_t)PyObject_Hash(key[i].text) : (uint64_t)key[i].i;
+        uint16_t type = m->state.key->fields[i].type;
+        uint64_t part = is_text(type) && key[i].valid ? (uint64_t)PyObject_Hash(key[i].text) : (uint64_t)key[i].i;
+        if (type == TM_DECIMAL128)
+            part ^= (uint64_t)key[i].decimal.high * UINT64_C(0xc2b2ae3d27d4eb4f);
         h = (h ^ part) * UINT64_C(0x9e3779b97f4a7c15);
         h ^= h >> 32;
     }
@@ -156,11 +159,11 @@ static int map_flush(State *s, Builder *b)
     if (changes->n == 0)
         return 0;
     memset(entry_at(m, 0), 0, m->stride); /* row 0 stands for no entry */
-    uint32_t nodes = changes_open(s, b, TM_STATE_MAP, s->key->n + s->value->n);
+    uint32_t nodes = changes_open(s, b, TM_STATE_MAP);
     Rows rows = {(uint8_t *)entry_at(m, 0)->data, m->stride, changes->n, changes->rows};
     rows_write(s->key, b, nodes, &rows);
     rows.first = (uint8_t *)entry_value(m, entry_at(m, 0));
-    rows_write(s->value, b, nodes + s->key->n * TM_NODE_SIZE, &rows);
+    rows_write(s->value, b, nodes + s->key->nodes * TM_NODE_SIZE, &rows);
     builder_close(b);
     return 0;
 }
@@ -285,7 +288,7 @@ static Entry *put(Map *m, uint32_t cell, Datum *key)
     if (i > 0) {
         data_clear(l, key);
     } else {
-        uint32_t text_size = data_text_bytes(l, key);
+        uint32_t text_size = data_held_bytes(l, key);
         if ((i = add(m, cell, hash, key)) == 0)
             return NULL;
         m->state.handle.engine->bytes += text_size;
@@ -345,7 +348,7 @@ static PyObject *map_set(PyObject *self, PyObject *const *args, Py_ssize_t n)
     }
     memcpy(entry_value(m, e), value, sizeof value);
     e->present = true;
-    m->state.handle.engine->bytes += data_text_bytes(l, value);
+    m->state.handle.engine->bytes += data_held_bytes(l, value);
     Py_RETURN_NONE;
 }
 

@@ -43,89 +43,53 @@ static void load(Input *in)
             in->fields[i] = (Column){.type = TM_TIMESTAMP, .values = section_array(batch, 20)};
 }
 
-static int emit_all(Output *out, PyObject *rows)
-{
-    PyObject *loop = PyObject_GetIter(rows), *row;
-    if (!loop)
-        return -1;
-    int r = 0;
-    while (r == 0 && (row = PyIter_Next(loop))) {
-        r = output_emit(out, row);
-        Py_DECREF(row);
-    }
-    Py_DECREF(loop);
-    return r == 0 && PyErr_Occurred() ? -1 : r;
-}
-
-/* take does with the result of a handler what it is for. */
-static int take(Input *in, PyObject *result)
-{
-    Output *out = in->handle.engine->outputs[0];
-    int r;
-    switch (in->how) {
-    case HOW_MAP:
-        return output_emit(out, result);
-    case HOW_FILTER:
-        r = PyObject_IsTrue(result);
-        return r > 0 ? output_source(out) : r;
-    case HOW_FLAT_MAP:
-        return emit_all(out, result);
-    default:
-        return engine_result(in->callback.call, result);
-    }
-}
-
-/* next_row is the row of an item. Where nobody kept the row of an earlier one, it is that object. */
+/* next_row is the row of an item. Where nobody kept the row of the one before, it is that object: only the driver still has
+ * it then. */
 static PyObject *next_row(Input *in, uint32_t i)
 {
-    PyObject *row = in->spare;
-    if (!row)
+    if (!in->layout->reusable)
         return column_row(in->layout, in->fields, i);
-    in->spare = NULL;
-    if (column_reuse(in->layout, row, in->fields, i) < 0)
-        Py_CLEAR(row);
-    return row;
+    if (in->row && Py_REFCNT(in->row) == (i > 0 ? 2 : 1)) {
+        if (column_reuse(in->layout, in->row, in->fields, i) < 0)
+            return NULL;
+    } else {
+        Py_XSETREF(in->row, column_row(in->layout, in->fields, i));
+    }
+    return Py_XNewRef(in->row);
 }
 
-/* handle calls the user's method with the row of an item. */
-static int handle(Input *in, uint32_t i)
+/* input_next begins the next item of the frame. The answer of the items before it decides whether there is one. */
+static PyObject *input_next(PyObject *self)
 {
-    PyObject *args[2] = {NULL, next_row(in, i)};
-    if (!args[1])
-        return -1;
-    PyObject *result = PyObject_Vectorcall(in->callback.call, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    if (in->layout->reusable && Py_REFCNT(args[1]) == 1)
-        in->spare = args[1];
-    else
-        Py_DECREF(args[1]);
-    if (!result)
-        return -1;
-    int r = result == Py_None && in->how == HOW_ROWS ? 0 : take(in, result);
-    Py_DECREF(result);
-    return r;
+    Input *in = (Input *)self;
+    Engine *e = in->handle.engine;
+    uint32_t i = in->next;
+    if (i == in->limit || (i > 0 && e->bytes >= e->bytes_stop))
+        return NULL;
+    item_begin(&in->callback, i);
+    if (in->keys)
+        e->key = in->keys[i];
+    in->next++;
+    return next_row(in, i);
 }
 
-/* input_run processes the first items of a BATCH frame and tells how many took effect. */
+/* input_run processes the first items of a BATCH frame and tells how many took effect. The loop over them is a driver in
+ * Python, because the interpreter calls a function from there several times as fast as from C. */
 int input_run(Input *in, uint32_t limit, uint32_t *done)
 {
     load(in);
     if (in->how == HOW_BATCH)
         return batch_run(in, limit, done);
     Engine *e = in->handle.engine;
-    const uint32_t *keys = section_array(e->frame.keys, 16);
-    for (uint32_t i = 0; i < limit; i++) {
-        item_begin(&in->callback, i);
-        if (keys)
-            e->key = keys[i];
-        if (handle(in, i) < 0)
-            return -1;
-        if (e->bytes >= e->bytes_stop) {
-            *done = i + 1;
-            return 0;
-        }
-    }
-    *done = limit;
-    return 0;
+    in->keys = section_array(e->frame.keys, 16);
+    in->next = 0;
+    in->limit = limit;
+    PyObject *driver = PyTuple_GET_ITEM(e->drivers, in->how);
+    PyObject *out = e->outputs_n > 0 ? (PyObject *)e->outputs[0] : Py_None;
+    PyObject *result = PyObject_CallFunctionObjArgs(driver, (PyObject *)in, in->callback.call, out, NULL);
+    *done = in->next;
+    Py_XDECREF(result);
+    return result ? 0 : -1;
 }
 
 PyTypeObject Input_Type = {
@@ -133,6 +97,8 @@ PyTypeObject Input_Type = {
     .tp_name = "_tidemill.In",
     .tp_basicsize = sizeof(Input),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_iter = PyObject_SelfIter,
+    .tp_iternext = input_next,
 };
 
 /* ---- output ---- */
@@ -151,6 +117,40 @@ static int parse_passed(Output *out, PyObject *passed)
     return 0;
 }
 
+/* number_nodes finds out where the nodes of the columns are: behind that of a list is that of its elements. What is passed
+ * through has one. */
+static int number_nodes(Output *out)
+{
+    out->nodes = PyMem_Calloc(out->columns_n + 1, sizeof *out->nodes);
+    if (!out->nodes) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (uint32_t i = 0; i < out->layout->n; i++)
+        out->nodes[out->layout->fields[i].column] = node_count(&out->layout->fields[i]) - 1;
+    for (uint32_t i = 0; i < out->columns_n; i++) {
+        uint32_t more = out->nodes[i];
+        out->nodes[i] = out->nodes_n;
+        out->nodes_n += 1 + more;
+    }
+    return 0;
+}
+
+/* make_values makes what the fields of emitted rows are collected in. */
+static int make_values(Output *out)
+{
+    const Layout *l = out->layout;
+    out->values = PyMem_Calloc(l->n + 1, sizeof *out->values);
+    out->data = PyMem_Calloc(l->n + 1, sizeof *out->data);
+    bool made = out->values && out->data;
+    for (uint32_t i = 0; made && i < l->n; i++)
+        if (l->fields[i].element)
+            made = (out->values[i].element = PyMem_Calloc(1, sizeof(Values))) != NULL;
+    if (!made)
+        PyErr_NoMemory();
+    return made ? 0 : -1;
+}
+
 /* output_new makes an output port of an OutPort of tidemill._declare. */
 Output *output_new(Engine *e, uint32_t id, PyObject *table)
 {
@@ -166,12 +166,8 @@ Output *output_new(Engine *e, uint32_t id, PyObject *table)
     out->columns_n = (uint32_t)PyTuple_GET_SIZE(schema);
     out->input = input;
     out->row_bytes = bytes;
-    out->values = PyMem_Calloc(out->layout->n + 1, sizeof *out->values);
-    out->data = PyMem_Calloc(out->layout->n + 1, sizeof *out->data);
     out->what = PyUnicode_FromFormat("port %U", name);
-    if (!out->values || !out->data)
-        return (Output *)PyErr_NoMemory();
-    return out->what ? out : NULL;
+    return out->what && number_nodes(out) == 0 && make_values(out) == 0 ? out : NULL;
 }
 
 /* output_check says whether rows can be emitted now. */
@@ -203,19 +199,10 @@ static int check_item(Output *out)
 /* reserve_item makes room for a row of the item under way, and add_item adds it where nothing can fail any more. */
 static int reserve_item(Output *out) { return grow(&out->items, &out->items_capacity, out->n + 1, sizeof *out->items); }
 
-static void add_item(Output *out, uint32_t text_size)
+static void add_item(Output *out, uint32_t held_bytes)
 {
     out->items[out->n++] = fault_cell.item;
-    out->handle.engine->bytes += out->row_bytes + text_size;
-}
-
-/* output_source emits a row that has passed columns only. */
-int output_source(Output *out)
-{
-    if (check_item(out) < 0 || reserve_item(out) < 0)
-        return -1;
-    add_item(out, 0);
-    return 0;
+    out->handle.engine->bytes += out->row_bytes + held_bytes;
 }
 
 static void put_bit(uint8_t *bits, uint32_t i, bool v)
@@ -224,27 +211,47 @@ static void put_bit(uint8_t *bits, uint32_t i, bool v)
     bits[i >> 3] = v ? bits[i >> 3] | mask : bits[i >> 3] & ~mask;
 }
 
-/* reserve_value makes room for value n of a field. */
-static int reserve_value(const Field *f, Values *v, uint32_t n, const Datum *d, uint32_t *text_size)
+/* reserve_cut makes room for count values of varying size behind the n that are there, of size bytes or elements together;
+ * it returns where these will begin. */
+static int64_t reserve_cut(Values *v, uint32_t n, uint32_t count, uint64_t size)
 {
-    if (f->nullable && grow(&v->validity, &v->validity_capacity, n / 8 + 1, 1) < 0)
-        return -1;
-    if (!is_text(f->type))
-        return grow(&v->values, &v->values_capacity, (n + 1) * type_width(f->type), 1);
-    uint32_t size = 0;
-    if (d->valid)
-        text_bytes(d, &size);
-    *text_size += size;
-    if (grow(&v->offsets, &v->offsets_capacity, n + 2, sizeof *v->offsets) < 0)
+    if (grow(&v->offsets, &v->offsets_capacity, n + count + 1, sizeof *v->offsets) < 0)
         return -1;
     if (n == 0)
         v->offsets[0] = 0;
-    uint32_t from = (uint32_t)v->offsets[n];
-    if (size > INT32_MAX - from) {
-        PyErr_NoMemory();
+    if (size <= INT32_MAX - (uint32_t)v->offsets[n])
+        return v->offsets[n];
+    PyErr_NoMemory();
+    return -1;
+}
+
+/* reserve_values makes room for count values of a field behind the n that are there, and adds up what their contents take. */
+static int reserve_values(const Field *f, Values *v, uint32_t n, const Datum *data, uint32_t count, uint32_t *held_bytes)
+{
+    if (f->nullable && grow(&v->validity, &v->validity_capacity, (n + count) / 8 + 1, 1) < 0)
         return -1;
+    if (!is_held(f->type))
+        return grow(&v->values, &v->values_capacity, (n + count) * type_width(f->type), 1);
+    uint64_t size = 0;
+    for (uint32_t i = 0, length; i < count; i++)
+        if (data[i].valid && f->element) {
+            size += (uint64_t)Py_SIZE(data[i].list);
+        } else if (data[i].valid) {
+            text_bytes(&data[i], &length);
+            size += length;
+        }
+    int64_t from = reserve_cut(v, n, count, size);
+    if (from < 0)
+        return -1;
+    if (!f->element) {
+        *held_bytes += (uint32_t)size;
+        return grow(&v->values, &v->values_capacity, (uint32_t)(from + (int64_t)size), 1);
     }
-    return grow(&v->values, &v->values_capacity, from + size, 1);
+    if (size == 0)
+        return 0;
+    const Field *element = &f->element->fields[0];
+    *held_bytes += (uint32_t)size * type_width(element->type);
+    return reserve_values(element, v->element, (uint32_t)from, data->list->data, (uint32_t)size, held_bytes); /* count is 1 */
 }
 
 static void put_value(const Field *f, Values *v, uint32_t n, const Datum *d)
@@ -270,6 +277,16 @@ static void put_value(const Field *f, Values *v, uint32_t n, const Datum *d)
     case TM_F32:
         ((float *)v->values)[n] = d->valid ? (float)d->f : 0;
         break;
+    case TM_DECIMAL128:
+        ((Decimal *)v->values)[n] = d->valid ? d->decimal : (Decimal){0};
+        break;
+    case TM_LIST: {
+        uint32_t from = (uint32_t)v->offsets[n], count = d->valid ? (uint32_t)Py_SIZE(d->list) : 0;
+        for (uint32_t i = 0; i < count; i++)
+            put_value(&f->element->fields[0], v->element, from + i, &d->list->data[i]);
+        v->offsets[n + 1] = (int32_t)(from + count);
+        break;
+    }
     case TM_UTF8:
     case TM_BINARY: {
         uint32_t size = 0;
@@ -286,19 +303,19 @@ static void put_value(const Field *f, Values *v, uint32_t n, const Datum *d)
 
 /* output_emit takes a row of the user's. It takes all of it or, with an exception that the user's code may catch, nothing.
  */
-int output_emit(Output *out, PyObject *row)
+static int output_emit(Output *out, PyObject *row)
 {
     const Layout *l = out->layout;
     if (check_item(out) < 0 || row_data(l, row, out->what, out->data) < 0)
         return -1;
-    uint32_t text_size = 0;
+    uint32_t held_bytes = 0;
     int r = reserve_item(out);
     for (uint32_t i = 0; r == 0 && i < l->n; i++)
-        r = reserve_value(&l->fields[i], &out->values[i], out->n, &out->data[i], &text_size);
+        r = reserve_values(&l->fields[i], &out->values[i], out->n, &out->data[i], 1, &held_bytes);
     if (r == 0) {
         for (uint32_t i = 0; i < l->n; i++)
             put_value(&l->fields[i], &out->values[i], out->n, &out->data[i]);
-        add_item(out, text_size);
+        add_item(out, held_bytes);
     }
     data_clear(l, out->data);
     return r;
@@ -318,13 +335,13 @@ uint32_t output_sections(const Output *out) { return 1 + out->emitted_n; }
 /* output_open opens a section of so many rows and fills in the passed columns; it returns where the head is. */
 uint32_t output_open(Output *out, Builder *b, uint32_t rows)
 {
-    uint32_t head = builder_open(b, TM_SECTION_BATCH, (uint16_t)out->handle.id, TM_BATCH_SIZE, out->columns_n);
+    uint32_t head = builder_open(b, TM_SECTION_BATCH, (uint16_t)out->handle.id, TM_BATCH_SIZE, out->nodes_n);
     builder_put32(b, head, rows);
     builder_put32(b, head + 4, out->columns_n);
-    builder_put32(b, head + 8, out->columns_n);
+    builder_put32(b, head + 8, out->nodes_n);
     for (uint32_t i = 0; i < out->passed_n; i++) {
         const Passed *p = &out->passed[i];
-        uint32_t node = head + TM_BATCH_SIZE + p->column * TM_NODE_SIZE;
+        uint32_t node = head + TM_BATCH_SIZE + out->nodes[p->column] * TM_NODE_SIZE;
         builder_put16(b, node, p->type);
         builder_put16(b, node + 2, p->flag);
         builder_put32(b, node + 4, rows);
@@ -348,15 +365,22 @@ static void lend_values(Builder *b, uint32_t node, const Field *f, const Values 
 {
     builder_put16(b, node, f->type);
     builder_put32(b, node + 4, n);
+    if (f->element) {
+        builder_put32(b, node + 12, 1);
+        lend_values(b, node + TM_NODE_SIZE, &f->element->fields[0], v->element, (uint32_t)v->offsets[n]);
+    }
+    if (n == 0) /* elements of lists that are all empty */
+        return;
     if (v->nulls) {
         builder_put32(b, node + 8, v->nulls);
         builder_lend(b, node + 16, v->validity, (n + 7) / 8);
     }
     if (f->type == TM_BOOL) {
         builder_lend(b, node + 32, v->values, (n + 7) / 8);
-    } else if (is_text(f->type)) {
+    } else if (is_held(f->type)) {
         builder_lend(b, node + 24, v->offsets, (n + 1) * 4);
-        builder_lend(b, node + 32, v->values, (uint32_t)v->offsets[n]);
+        if (!f->element)
+            builder_lend(b, node + 32, v->values, (uint32_t)v->offsets[n]);
     } else {
         builder_lend(b, node + 32, v->values, n * type_width(f->type));
     }
@@ -381,7 +405,7 @@ void output_flush(Output *out, Builder *b, uint32_t done)
     }
     for (uint32_t i = 0; i < out->layout->n; i++) {
         const Field *f = &out->layout->fields[i];
-        lend_values(b, head + TM_BATCH_SIZE + (uint32_t)f->column * TM_NODE_SIZE, f, &out->values[i], out->n);
+        lend_values(b, output_node(out, head, f), f, &out->values[i], out->n);
     }
     builder_close(b);
 }

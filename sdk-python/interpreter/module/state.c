@@ -4,10 +4,10 @@
 /* state_new makes a state of a State of tidemill._declare. */
 State *state_new(Engine *e, uint32_t id, PyObject *table)
 {
-    PyObject *name, *attribute, *key, *value;
+    PyObject *name, *attribute, *key, *value, *ttl_ms; /* expiring is the host's */
     int kind;
     unsigned int bytes;
-    if (!PyArg_ParseTuple(table, "UOiOOI", &name, &attribute, &kind, &key, &value, &bytes))
+    if (!PyArg_ParseTuple(table, "UOiOOIO", &name, &attribute, &kind, &key, &value, &bytes, &ttl_ms))
         return NULL;
     State *s = kind == TM_STATE_VALUE ? value_new(e, id) : kind == TM_STATE_LIST ? list_new(e, id) : map_new(e, id);
     if (!s)
@@ -71,14 +71,15 @@ int changes_add(Changes *c, uint32_t key, uint32_t row, uint8_t op)
 }
 
 /* changes_open opens the section of the engine's changes and returns where its nodes begin. */
-uint32_t changes_open(State *s, Builder *b, uint32_t kind, uint32_t columns)
+uint32_t changes_open(State *s, Builder *b, uint32_t kind)
 {
     const Changes *c = &s->handle.engine->changes;
-    uint32_t head = builder_open(b, TM_SECTION_STATE, (uint16_t)s->handle.id, TM_STATE_SIZE, columns);
+    uint32_t columns = s->value->n + (s->key ? s->key->n : 0), nodes = s->value->nodes + (s->key ? s->key->nodes : 0);
+    uint32_t head = builder_open(b, TM_SECTION_STATE, (uint16_t)s->handle.id, TM_STATE_SIZE, nodes);
     builder_put32(b, head, c->n);
     builder_put32(b, head + 4, kind);
     builder_put32(b, head + 8, columns);
-    builder_put32(b, head + 12, columns);
+    builder_put32(b, head + 12, nodes);
     void *keys = builder_array(b, head + 16, c->n * 4);
     if (keys)
         memcpy(keys, c->keys, c->n * 4);

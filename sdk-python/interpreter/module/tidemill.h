@@ -39,8 +39,9 @@ typedef struct {
     uint16_t type;
     uint32_t rows;
     const uint8_t *validity; /* a bit a row; NULL where no row is null */
-    const int32_t *offsets;  /* of utf8 and binary */
+    const int32_t *offsets;  /* of utf8, binary and lists */
     const uint8_t *values;
+    const uint8_t *base, *element; /* of a list: where offsets count from, and the node of its elements */
 } Column;
 
 /* Frame is one input frame. It is trusted, because the host wrote it: offsets are not checked. */
@@ -54,7 +55,8 @@ typedef struct {
 
 int frame_read(Frame *f, const uint8_t *data, uint32_t len);
 uint32_t frame_items(const Frame *f);
-void section_columns(Section s, uint32_t head_size, uint32_t n, Column *to);
+void section_columns(Section s, uint32_t head_size, uint32_t nodes, Column *to);
+Column column_elements(const Column *c);
 
 static inline uint16_t load16(const uint8_t *p) { uint16_t v; memcpy(&v, p, sizeof v); return v; }
 static inline uint32_t load32(const uint8_t *p) { uint32_t v; memcpy(&v, p, sizeof v); return v; }
@@ -97,26 +99,50 @@ void builder_put64(Builder *b, uint32_t at, uint64_t v);
 
 /* ---- layout.c: rows of a Python type as columns ---- */
 
+/* Decimal is the number of a decimal without its point, 128 bits in two's complement. */
+typedef struct {
+    uint64_t low;
+    int64_t high;
+} Decimal;
+
+typedef struct Elements Elements;
+typedef struct Layout Layout;
+
 /* Datum is one value as a column holds it, checked against the column's type. */
 typedef struct {
     union {
-        int64_t i;      /* bool, whole numbers, dates in days, timestamps in us */
-        double f;       /* f32, f64 */
-        PyObject *text; /* a str whose UTF-8 is at hand, or bytes; a strong reference */
+        int64_t i;       /* bool, whole numbers, dates in days, timestamps in us */
+        double f;        /* f32, f64 */
+        Decimal decimal; /* decimal128 */
+        PyObject *text;  /* a str whose UTF-8 is at hand, or bytes; a strong reference */
+        Elements *list;  /* a strong reference */
+        PyObject *held;  /* text or list */
     };
     bool valid; /* not null */
 } Datum;
 
+/* Elements is what a list holds, one datum each. */
+struct Elements {
+    PyObject_VAR_HEAD
+    const Layout *layout; /* of rows of the one column */
+    Datum data[];
+};
+
 /* Form is which Python objects stand for the values of a column: the FORM numbers of tidemill._types. */
-typedef enum { FORM_BOOL = 1, FORM_INT, FORM_FLOAT, FORM_STR, FORM_BYTES, FORM_DATETIME, FORM_DATE } Form;
+typedef enum {
+    FORM_BOOL = 1, FORM_INT, FORM_FLOAT, FORM_STR, FORM_BYTES, FORM_DATETIME, FORM_DATE, FORM_DECIMAL, FORM_LIST,
+} Form;
 
 /* Field is one column of a layout. */
 typedef struct {
     PyObject *name;      /* of the column */
     PyObject *attribute; /* of the row class, interned */
+    PyObject *declared;  /* the Type of tidemill._types */
     uint16_t type;
+    uint8_t digits, scale; /* of a decimal */
     Form form;
     bool nullable;
+    Layout *element; /* of a list, its elements as rows of one column, else NULL */
     int32_t column;   /* index among the columns of its section; -1 for the event time of an input row */
     Py_ssize_t place; /* where instances of the layout's class hold it: see Storage */
 } Field;
@@ -129,14 +155,15 @@ typedef enum {
 } Storage;
 
 /* Layout is how rows of a Python type are columns: the class Rows of tidemill._declare. */
-typedef struct {
+struct Layout {
     PyTypeObject *cls; /* NULL: a row is the value of its one column */
     Storage storage;
     uint32_t n;
+    uint32_t nodes; /* of the columns: a list has two */
     Field *fields;
-    bool texts;    /* some columns are utf8 or binary */
+    bool holds;    /* some columns are held */
     bool reusable; /* instances hold their fields and nothing else */
-} Layout;
+};
 
 int layout_init(void);
 Layout *layout_of(PyObject *rows);
@@ -156,11 +183,18 @@ PyObject *values_row(const Layout *l, PyObject **values);
 void data_clear(const Layout *l, Datum *data);
 void data_copy(const Layout *l, Datum *to, const Datum *from);
 void layout_columns(const Layout *l, const Column *from, Column *to);
-uint32_t data_text_bytes(const Layout *l, const Datum *data);
+uint32_t data_held_bytes(const Layout *l, const Datum *data);
 int data_compare(const Layout *l, const Datum *a, const Datum *b);
 int data_compare_row(const Layout *l, const Datum *data, const Column *columns, uint32_t i);
 
 static inline bool is_text(uint16_t type) { return type == TM_UTF8 || type == TM_BINARY; }
+
+/* is_held says whether a datum of the type is a reference. */
+static inline bool is_held(uint16_t type) { return is_text(type) || type == TM_LIST; }
+
+/* node_count is how many nodes a column has. */
+static inline uint32_t node_count(const Field *f) { return f->element ? 2 : 1; }
+
 uint32_t type_width(uint16_t type);
 const char *type_name(uint16_t type);
 const char *short_name(PyTypeObject *t);
@@ -192,6 +226,25 @@ static inline const Datum *rows_at(const Rows *r, uint32_t i)
 }
 
 void rows_write(const Layout *l, Builder *b, uint32_t nodes, const Rows *rows);
+
+/* ---- decimal.c, elements.c ---- */
+
+int decimal_init(void);
+bool decimal_check(PyObject *value);
+int decimal_set(PyObject *value, int digits, int scale, Decimal *to);
+PyObject *decimal_get(Decimal d, int scale);
+
+static inline int decimal_compare(Decimal a, Decimal b)
+{
+    return a.high != b.high ? (a.high > b.high) - (a.high < b.high) : (a.low > b.low) - (a.low < b.low);
+}
+
+extern PyTypeObject Elements_Type;
+
+Elements *elements_set(const Layout *l, PyObject *list);
+Elements *elements_at(const Layout *l, const Column *c, uint32_t i);
+PyObject *elements_get(const Elements *e);
+PyObject *elements_list(const Layout *l, const Column *c, uint32_t i);
 
 /* ---- engine.c ---- */
 
@@ -243,7 +296,7 @@ struct State {
     PyObject *what, *what_key; /* "state s", "the key of state s", for errors */
     Layout *key;               /* of a map */
     Layout *value;
-    uint32_t bytes;  /* an upper bound of what a change takes in an answer, without the contents of texts */
+    uint32_t bytes;  /* an upper bound of what a change takes in an answer, without the contents of texts and lists */
     Column *columns; /* of the frame's section: the map key's first */
 };
 
@@ -291,6 +344,7 @@ struct Engine {
     PyObject *operator;
     PyObject *fired;    /* the class Fired */
     PyObject *explain;  /* of tidemill._errors */
+    PyObject *drivers;  /* of tidemill._guest */
     PyObject *column;   /* the class Column */
     PyObject *buffers;  /* of tidemill._column */
     Frame frame;
@@ -359,7 +413,9 @@ struct Input {
     Layout *layout;
     How how;
     Column *fields; /* by field, while a frame runs */
-    PyObject *spare; /* a row that nobody has any more, or NULL */
+    const uint32_t *keys; /* by item, or NULL */
+    uint32_t next, limit; /* items of the frame that were begun, and that are to be */
+    PyObject *row;        /* of the item under way, where rows can be used again */
 };
 
 /* Passed is a column of an output port that the host fills in. */
@@ -369,25 +425,27 @@ typedef struct {
 } Passed;
 
 /* Values is the values of one field of the rows that were emitted. */
-typedef struct {
+typedef struct Values {
     uint8_t *values; /* numbers, or the bytes of texts */
     uint32_t values_capacity;
-    int32_t *offsets; /* of texts */
+    int32_t *offsets; /* of texts and lists */
     uint32_t offsets_capacity;
     uint8_t *validity; /* of nullable fields */
     uint32_t validity_capacity;
     uint32_t nulls;
+    struct Values *element; /* of a list, its elements */
 } Values;
 
 struct Output {
     Handle handle;
     PyObject *what; /* "port p", for errors */
     Layout *layout;
-    uint32_t columns_n, passed_n;
+    uint32_t columns_n, nodes_n, passed_n;
+    uint32_t *nodes; /* by column, the index of its node */
     Passed *passed;
     int32_t input;         /* the input port whose columns are passed through, -1 for none */
     PyObject *input_error; /* what is wrong with rows that are emitted elsewhere */
-    uint32_t row_bytes;    /* an upper bound of what a row takes in an answer, without the contents of texts */
+    uint32_t row_bytes;    /* an upper bound of what a row takes in an answer, without the contents of texts and lists */
     uint32_t n, items_capacity;
     uint32_t *items;
     Values *values; /* by field */
@@ -402,8 +460,6 @@ Input *input_new(Engine *e, uint32_t id, PyObject *table, PyObject *place);
 int input_run(Input *in, uint32_t limit, uint32_t *done);
 Output *output_new(Engine *e, uint32_t id, PyObject *table);
 int output_check(Output *out);
-int output_source(Output *out);
-int output_emit(Output *out, PyObject *row);
 void output_reset(Output *out);
 uint32_t output_sections(const Output *out);
 void output_flush(Output *out, Builder *b, uint32_t done);
@@ -412,6 +468,12 @@ uint32_t output_open(Output *out, Builder *b, uint32_t rows);
 int batch_run(Input *in, uint32_t limit, uint32_t *done);
 void batch_flush(Output *out, Builder *b);
 void batch_reset(Output *out);
+
+/* output_node is where the node of a field is in the section whose head is given. */
+static inline uint32_t output_node(const Output *out, uint32_t head, const Field *f)
+{
+    return head + TM_BATCH_SIZE + out->nodes[f->column] * TM_NODE_SIZE;
+}
 
 /* ---- make.c ---- */
 
@@ -429,7 +491,7 @@ void state_columns(State *s, Section section);
 int state_ask(State *s, uint32_t key, const Builder *map_key, Section *block);
 PyObject *loop_ended(const Engine *e, uint64_t run);
 int changes_add(Changes *c, uint32_t key, uint32_t row, uint8_t op);
-uint32_t changes_open(State *s, Builder *b, uint32_t kind, uint32_t columns);
+uint32_t changes_open(State *s, Builder *b, uint32_t kind);
 
 State *value_new(Engine *e, uint32_t id);
 State *list_new(Engine *e, uint32_t id);

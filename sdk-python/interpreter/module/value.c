@@ -30,7 +30,7 @@ static void set_status(const Value *v, Stored *c, uint32_t status)
 static int value_load(State *s, uint32_t keys, Section section)
 {
     Value *v = (Value *)s;
-    if (s->value->texts)
+    if (s->value->holds)
         for (uint32_t i = 0; i < v->n; i++)
             set_status(v, cell_at(v, i), CELL_ABSENT);
     v->n = 0;
@@ -59,7 +59,7 @@ static int value_flush(State *s, Builder *b)
     }
     if (changes->n == 0)
         return 0;
-    uint32_t nodes = changes_open(s, b, TM_STATE_VALUE, s->value->n);
+    uint32_t nodes = changes_open(s, b, TM_STATE_VALUE);
     Rows rows = {(uint8_t *)cell_at(v, 0)->data, v->stride, changes->n, changes->rows};
     rows_write(s->value, b, nodes, &rows);
     builder_close(b);
@@ -136,7 +136,7 @@ static PyObject *value_set(PyObject *self, PyObject *value)
         return NULL;
     set_status(v, c, CELL_WRITTEN);
     memcpy(c->data, written, sizeof written);
-    v->state.handle.engine->bytes += data_text_bytes(l, c->data);
+    v->state.handle.engine->bytes += data_held_bytes(l, c->data);
     Py_RETURN_NONE;
 }
 

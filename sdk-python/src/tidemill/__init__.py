@@ -29,17 +29,20 @@ annotation                        column                       values
 ``int``, ``I64``                  i64
 ``I32``, ``I16``, ``I8``          i32, i16, i8                 ``int`` in their range
 ``float``, ``F32``                f64, f32
+``Annotated[Decimal,``            decimal128(12,2)             ``Decimal`` that fits into so many digits; see ``decimal``
+``decimal(12, 2)]``
 ``str``, ``bytes``                utf8, binary
 ``Timestamp``, ``TimestampTZ``    timestamp, timestamp_tz      ``int``: microseconds since 1970, which is fast
 ``datetime``, ``DatetimeTZ``      timestamp, timestamp_tz      aware ``datetime`` in UTC
 ``Date``                          date32                       ``int``: days since 1970
 ``date``                          date32                       ``date``
+``list[X]``                       list of X                    ``list`` of what stands for X, none of them ``None``
 ``X | None``                      of X, nullable               ``None`` for null
 ``EventTime``                     timestamp                    the event time of the row: of an input row it is no column
 ================================  ===========================  ==============================================================
 
 Fields of an input row need columns of their names. Whole numbers widen to the field's type, those of up to 32 bits also to
-float; a column that may be null needs an Optional field.
+float, and decimals to more digits with as many behind the point; a column that may be null needs an Optional field.
 
 # The ten rules
 
@@ -113,6 +116,7 @@ from tidemill._types import (
     EventTime,
     Timestamp,
     TimestampTZ,
+    decimal,
 )
 
 __all__ = [
@@ -162,6 +166,7 @@ __all__ = [
     "bits",
     "column",
     "date_of",
+    "decimal",
     "filter",
     "flat_map",
     "from_input",

@@ -20,7 +20,8 @@ objects do what the protocols of ``_parts`` say; ``Value``, ``List``, ``Map``, `
 ``_seed`` to a new tuple ``(seed, sequence)``.
 
 **Tables.** All are tuples, nested as the classes below say; C may take them by index. Numbers of types, kinds and domains
-are SPEC.md's. A *form* says which Python objects stand for a column's values; ``None`` stands for null where ``nullable``:
+are SPEC.md's; a type is a ``_types.Type``. A *form* says which Python objects stand for a column's values; ``None`` stands
+for null where ``nullable``:
 
 ====  =========  ==================================================  =======================================================
 form  object     made of a column of type                            written as
@@ -32,15 +33,21 @@ form  object     made of a column of type                            written as
 5     bytes      binary, utf8                                        bytes, bytearray or memoryview (C-contiguous)
 6     datetime   timestamp, timestamp_tz: aware, in UTC              aware datetime: ``_operator.timestamp(v)``
 7     date       date32                                              date that is no datetime
+8     Decimal    decimal128                                          Decimal of no more digits than the column has
+9     list       list: a new one, of objects of ``Field.element``    list or tuple of what is written as ``Field.element``
 ====  =========  ==================================================  =======================================================
 
-Forms 6 and 7 may be made by ``_operator.time_of`` and ``_operator.date_of``. A column's type may differ from a field's:
-then it is one of those in its line that widen to it, and ``Field.type`` is the column's. Subclasses of str, int and float
-are written too, and read as the plain types. Errors of writing have these texts, where n is the column's name:
+Forms 6 and 7 may be made by ``_operator.time_of`` and ``_operator.date_of``. What is read in form 8 has just the digits
+behind the point that the column has, and the user's decimal context counts for nothing. A column's type may differ from a
+field's: then it is one of those in its line that widen to it, and ``Field.type`` is the column's. Subclasses of str, int,
+float, Decimal and list are written too, and read as the plain types. Errors of writing have these texts, where n is the
+column's name:
 
 - ``TypeError("column n: it cannot be None")``
 - ``TypeError("column n: it takes int, not str")``, with the object of the form and ``type(v).__name__``
 - ``OverflowError("column n: 300 is out of the range of i8")``
+- ``ValueError("column n: 1.005 does not fit decimal128(12,2)")``, for special values too
+- those of an element of a list with ``n[]`` as the column's name
 - a row that is no instance of its row class: ``TypeError("port p: it takes Order, not dict")``, for state ``state s: ...``,
   for the key of a map ``the key of state s: ...``
 
@@ -60,10 +67,11 @@ a class is the value of its one field itself.
   columns only. FLAT_MAP (3): it is iterated over, and each element emitted to output 0.
 - BATCH (4): the argument is a ``Batch``; result as for ROWS. ``InPort.rows.cls`` is made like a row, its fields being
   ``Column`` objects: ``Column(length, values, offsets, validity, type)`` with memoryviews of the formats in
-  ``_column.FORMATS``, validity None where no row is null, offsets None but for utf8 and binary. The engine releases the
-  memoryviews when the handler has returned.
+  ``_column.FORMATS``, validity None where no row is null, offsets None but for utf8, binary and lists, whose values are the
+  ``Column`` of their elements; a decimal's has its scale too. The engine releases the memoryviews when the handler has
+  returned.
 
-A ``BatchOut`` gives the columns of an emitted object by ``_column.buffers(value, field, rows)``: see there.
+A ``BatchOut`` gives the columns of an emitted object by ``_column.buffers``: see there.
 
 Timers' handlers get ``_parts.Fired(time, tag)``, ``on_watermark`` an int, ``on_end`` nothing; all return None.
 
@@ -99,7 +107,7 @@ from tidemill._column import Column
 from tidemill._errors import DeclarationError, ParamError
 from tidemill._operator import REQUIRED, Entry, Operator, Options, registered
 from tidemill._rows import InputRow, Layout, OwnColumn, PassedColumn, class_hints, column_layout_of, layout_of, plain_name
-from tidemill._types import TYPE_NAMES, TYPES, WIDTHS, Spec, column_of, takes
+from tidemill._types import DECIMAL, FORM_LIST, TYPE_NAMES, WIDTHS, Spec, Type, column_of, takes, type_of
 
 ABI_VERSION = 1
 SDK_VERSION = "0.1.0"
@@ -122,10 +130,11 @@ class Field(NamedTuple):
 
     name: str  # of the column
     attribute: str  # of the row class; "" where the row is the value itself
-    type: int  # of the column in the frame
+    type: Type  # of the column in the frame
     form: int
     nullable: bool
     column: int  # index among the columns of its section; EVENT_TIME for the item's event time (input rows only)
+    element: int  # the form of a list's elements, else 0
 
 
 class Passed(NamedTuple):
@@ -134,7 +143,7 @@ class Passed(NamedTuple):
     column: int  # index among the port's columns
     flag: int  # INPUT or KEY
     source: int  # index of the input's or the key's column
-    type: int
+    type: int  # its number
 
 
 class Rows(NamedTuple):
@@ -165,9 +174,9 @@ class OutPort(NamedTuple):
     passed: tuple[Passed, ...]
     batch: bool
     input: int  # of the input port whose columns it passes through; -1 where none are
-    schema: tuple[tuple[str, int, bool], ...]  # name, type and nullable of all columns
+    schema: tuple[tuple[str, Type, bool], ...]  # name, type and nullable of all columns
     event_time: str  # the column that is the event time, or ""
-    bytes: int  # an upper bound of what a row takes in an answer, without the contents of texts
+    bytes: int  # an upper bound of what a row takes in an answer, without the contents of texts and lists
 
 
 class State(NamedTuple):
@@ -178,7 +187,8 @@ class State(NamedTuple):
     kind: int  # VALUE, LIST, MAP_STATE
     key: Rows | None  # of a map
     value: Rows
-    bytes: int  # an upper bound of what a change takes in an answer, without the contents of texts
+    bytes: int  # an upper bound of what a change takes in an answer, without the contents of texts and lists
+    ttl_ms: int  # after its last write a value, an element or an entry expires; 0 for never
 
 
 class TimerName(NamedTuple):
@@ -257,8 +267,8 @@ class Binding(NamedTuple):
         }
 
 
-def _json_field(name: str, type: int, nullable: bool) -> dict[str, Any]:
-    field: dict[str, Any] = {"name": name, "type": TYPE_NAMES[type]}
+def _json_field(name: str, type: Type, nullable: bool) -> dict[str, Any]:
+    field: dict[str, Any] = {"name": name, "type": str(type)}
     if nullable:
         field["nullable"] = True
     return field
@@ -273,6 +283,8 @@ def _json_state(state: State) -> dict[str, Any]:
     if state.key is not None:
         out["key"] = _json_fields(state.key)
     out["value"] = _json_fields(state.value)
+    if state.ttl_ms:
+        out["ttl_ms"] = state.ttl_ms
     return out
 
 
@@ -336,6 +348,7 @@ class _State(NamedTuple):
     key: Layout | None
     value: Layout
     prefetch: bool | tuple[str, ...]
+    ttl_ms: int
 
 
 class _Timer(NamedTuple):
@@ -496,14 +509,14 @@ class Declaration:
         if not args and origin not in (parts.Timer, parts.Counter, parts.Gauge):
             raise TypeError(f"say of what it is: {origin.__name__}[...]")
         if wanted == "state":
-            self.states.append(_state(name, attribute, origin, args, given.get("prefetch")))
+            self.states.append(_state(name, attribute, origin, args, given))
         elif wanted == "timer":
             domain = PROCESSING_DOMAIN if given.get("processing") else EVENT_DOMAIN
             self.timers.append(_Timer(name, attribute, domain, bool(given.get("many")), bool(given.get("drop"))))
         elif wanted == "metric":
             self.metrics.append(Metric(name, attribute, _METRICS[origin], given.get("doc") or ""))
         elif origin is parts.Key:
-            self.keys.append((attribute, _plain_layout(args[0], "key")))
+            self.keys.append((attribute, _key_layout(args[0])))
         else:
             self._declare_port(name, attribute, origin, args[0], given.get("input"))
 
@@ -662,9 +675,9 @@ class Declaration:
             out.append(InPort(port.name, rows, handler, how, len(columns) < len(rows.fields), columns))
         return tuple(out)
 
-    def _bind_output(self, port: _Port, inputs: list[dict[str, Any]], key: list[tuple[str, int, bool]]) -> OutPort:
+    def _bind_output(self, port: _Port, inputs: list[dict[str, Any]], key: list[tuple[str, Type, bool]]) -> OutPort:
         source = -1
-        schema: list[tuple[str, int, bool]] = []
+        schema: list[tuple[str, Type, bool]] = []
         fields: list[Field] = []
         passed: list[Passed] = []
         event_time = ""
@@ -675,14 +688,14 @@ class Declaration:
             for c in port.layout.columns:
                 if isinstance(c, PassedColumn):
                     for i, found in _passed(c, key if c.key else columns):
-                        passed.append(Passed(len(schema), KEY if c.key else INPUT, i, found[1]))
+                        passed.append(Passed(len(schema), KEY if c.key else INPUT, i, found[1].number))
                         schema.append(found)
                     continue
                 if c.spec.event_time:
                     if event_time:
                         raise TypeError("it has two event times")
                     event_time = c.name
-                fields.append(Field(c.name, c.attribute, c.spec.type, c.spec.form, c.spec.nullable, len(schema)))
+                fields.append(_field(c, c.spec.type, len(schema)))
                 schema.append((c.name, c.spec.type, c.spec.nullable))
             names = [name for name, _, _ in schema]
             for name in names:
@@ -717,7 +730,7 @@ CHANGE_BYTES = 4 + 1
 
 
 def _row_bytes(fields: list[Field] | tuple[Field, ...]) -> int:
-    return sum(WIDTHS[f.type] + f.nullable for f in fields)
+    return sum(WIDTHS[f.type.number] + f.nullable for f in fields)
 
 
 _NAME_RULE = "a name is a letter or underscore, then letters, digits, '_' and '-', 128 at most"
@@ -748,8 +761,13 @@ def _doc(target: Any) -> str:
     return " ".join(lines)
 
 
-def _column(field: dict[str, Any]) -> tuple[str, int, bool]:
-    return field["name"], TYPES[field["type"]], bool(field.get("nullable", False))
+def _column(field: dict[str, Any]) -> tuple[str, Type, bool]:
+    return field["name"], type_of(field["type"]), bool(field.get("nullable", False))
+
+
+def _field(c: OwnColumn, type: Type, column: int) -> Field:
+    """The field of a column that is of a type, at an index of its section."""
+    return Field(c.name, c.attribute, type, c.spec.form, c.spec.nullable, column, c.spec.element)
 
 
 def _plain_layout(annotation: Any, scalar: str) -> Layout:
@@ -760,36 +778,54 @@ def _plain_layout(annotation: Any, scalar: str) -> Layout:
     return layout
 
 
-def _state(
-    name: str, attribute: str, origin: type, args: tuple[Any, ...], prefetch: bool | tuple[str, ...] | None
-) -> _State:
+def _key_layout(annotation: Any) -> Layout:
+    """The layout of a key, or of a map's."""
+    layout = _plain_layout(annotation, "key")
+    if any(c.spec.form == FORM_LIST for c in layout.own()):
+        raise TypeError("a list cannot be part of a key")
+    return layout
+
+
+def _state(name: str, attribute: str, origin: type, args: tuple[Any, ...], given: dict[str, Any]) -> _State:
     kind = _KINDS[origin]
     key = None
     if kind == MAP_STATE:
-        key = _plain_layout(args[0], "key")
-        if (
-            not all(c.spec.type in _ORDERED and not c.spec.nullable and not c.spec.event_time for c in key.own())
-            or not key.columns
+        key = _key_layout(args[0])
+        if not key.columns or not all(
+            c.spec.type.number in _ORDERED and not c.spec.nullable and not c.spec.event_time for c in key.own()
         ):
-            raise TypeError("the key of a map is bool, a whole number, str, a timestamp or date, or a row class of these")
+            raise TypeError(
+                "the key of a map is bool, a whole number, a decimal, str, a timestamp or date, or a row class of these"
+            )
     value = layout_of(args[-1], "value")
     if value.passes() or any(c.spec.event_time for c in value.own()) or not value.columns:
         raise TypeError("a state holds values only, no passed columns or event times")
+    prefetch = given.get("prefetch")
     if prefetch is None:
         prefetch = kind == VALUE
     if not isinstance(prefetch, (bool, tuple)):
         raise TypeError("prefetch is True, False or a tuple of the names of input ports and timers")
-    return _State(name, attribute, kind, key, value, prefetch)
+    return _State(name, attribute, kind, key, value, prefetch, _ttl_ms(given.get("ttl")))
 
 
-_ORDERED = {1, 2, 3, 4, 5, 9, 11, 12, 13}
+_ORDERED = {1, 2, 3, 4, 5, DECIMAL, 9, 11, 12, 13}
+
+_TTL_MS_MAX = 1 << 53
+
+
+def _ttl_ms(ttl: Any) -> int:
+    """The option ttl of a state in milliseconds; 0 where there is none."""
+    if ttl is None:
+        return 0
+    millisecond = timedelta(milliseconds=1)
+    if not isinstance(ttl, timedelta) or ttl % millisecond or not 0 < ttl // millisecond <= _TTL_MS_MAX:
+        raise TypeError(f"ttl is a timedelta of whole milliseconds, 1 to 2^53 of them, not {ttl!r}")
+    return ttl // millisecond
 
 
 def _exact(layout: Layout) -> Rows:
     """The rows of a layout whose columns have its very types, in its order."""
-    fields = tuple(
-        Field(c.name, c.attribute, c.spec.type, c.spec.form, c.spec.nullable, i) for i, c in enumerate(layout.own())
-    )
+    fields = tuple(_field(c, c.spec.type, i) for i, c in enumerate(layout.own()))
     return Rows(layout.cls, fields, len(fields))
 
 
@@ -797,39 +833,40 @@ def _bind_state(state: _State) -> State:
     value = _exact(state.value)
     key = _exact(state.key) if state.key is not None else None
     size = CHANGE_BYTES + _row_bytes(value.fields) + (_row_bytes(key.fields) if key else 0)
-    return State(state.name, state.attribute, state.kind, key, value, size)
+    return State(state.name, state.attribute, state.kind, key, value, size, state.ttl_ms)
 
 
-def _bind_columns(layout: Layout, schema: list[tuple[str, int, bool]], batch: bool) -> Rows:
+def _bind_columns(layout: Layout, schema: list[tuple[str, Type, bool]], batch: bool) -> Rows:
     """Finds the columns of a layout in the schema of an input, and numbers those that are read."""
     fields: list[Field] = []
     columns = 0
     for c in layout.own():
         if c.spec.event_time:
-            fields.append(Field(c.name, c.attribute, TYPES["timestamp"], c.spec.form, False, EVENT_TIME))
+            fields.append(_field(c, type_of("timestamp"), EVENT_TIME))
             continue
         fields.append(_bind_column(c, schema, columns, batch))
         columns += 1
     return Rows(layout.cls, tuple(fields), columns)
 
 
-def _bind_column(c: OwnColumn, schema: list[tuple[str, int, bool]], column: int, batch: bool = False) -> Field:
+def _bind_column(c: OwnColumn, schema: list[tuple[str, Type, bool]], column: int, batch: bool = False) -> Field:
     for name, type, nullable in schema:
         if name == c.name:
             _fit(c.name, c.spec, type, nullable, batch)
-            return Field(c.name, c.attribute, type, c.spec.form, c.spec.nullable, column)
+            return _field(c, type, column)
     raise _ColumnError(c.name, "the input does not have it")
 
 
-def _fit(name: str, spec: Spec, type: int, nullable: bool, exactly: bool = False) -> None:
+def _fit(name: str, spec: Spec, type: Type, nullable: bool, exactly: bool = False) -> None:
     """Checks that a field can take the values of a column."""
     if nullable and not spec.nullable:
         raise _ColumnError(name, "it may be null, so its field must be Optional")
-    if not (type in (spec.type, 12 if spec.type == 11 else spec.type) if exactly else takes(spec.type, type)):
-        raise _ColumnError(name, f"it is of type {TYPE_NAMES[type]}, its field takes {TYPE_NAMES[spec.type]}")
+    same = type == spec.type or (spec.type.number, type.number) == (11, 12)
+    if not (same if exactly else takes(spec.type, type)):
+        raise _ColumnError(name, f"it is of type {type}, its field takes {spec.type}")
 
 
-def _bind_key(layout: Layout, key: list[tuple[str, int, bool]]) -> Rows:
+def _bind_key(layout: Layout, key: list[tuple[str, Type, bool]]) -> Rows:
     fields = []
     names = [name for name, _, _ in key]
     try:
@@ -842,7 +879,7 @@ def _bind_key(layout: Layout, key: list[tuple[str, int, bool]]) -> Rows:
     return Rows(layout.cls, tuple(fields), len(key))
 
 
-def _passed(c: PassedColumn, columns: list[tuple[str, int, bool]]) -> Iterator[tuple[int, tuple[str, int, bool]]]:
+def _passed(c: PassedColumn, columns: list[tuple[str, Type, bool]]) -> Iterator[tuple[int, tuple[str, Type, bool]]]:
     """The columns that a passed one stands for: index in the input or key, and name, type and nullable in the output."""
     if c.spec is None:
         yield from enumerate(columns)
@@ -860,18 +897,20 @@ def _param(name: str, attribute: str, hint: Any, given: dict[str, Any]) -> Param
     spec = column_of(hint)
     if hint is timedelta:
         type = "duration_ms"
-    elif spec is None or spec.nullable or spec.event_time or spec.type not in _PARAMS:
+    elif spec is None or spec.nullable or spec.event_time or spec.type.number not in _PARAMS:
         raise TypeError(f"a parameter cannot be {hint}: it is bool, int, I8 to I64, float, str or timedelta")
     else:
-        type = _PARAMS[spec.type]
-        width = spec.type
+        width = spec.type.number
+        type = _PARAMS[width]
     p = Param(name, attribute, type, width, given["default"], given["doc"])
     if p.default is REQUIRED:
         return p
     default = p.default
-    if isinstance(default, timedelta):
-        default = default // timedelta(milliseconds=1)
-    p = p._replace(default=float(default) if type == "float" and isinstance(default, int) else default)
+    if type == "duration_ms":
+        default = default // timedelta(milliseconds=1) if isinstance(default, timedelta) else None
+    elif type == "float" and isinstance(default, int):
+        default = float(default)
+    p = p._replace(default=default)
     try:
         _param_value(p, p.default)
     except TypeError as e:
@@ -890,12 +929,14 @@ def _param_value(p: Param, value: Any) -> Any:
         return float(value)
     if p.type in ("int", "duration_ms") and isinstance(value, int) and not isinstance(value, bool):
         if p.type == "duration_ms":
+            if value < 0:
+                raise TypeError("a duration is not negative")
             return timedelta(milliseconds=value)
         limit = 1 << 8 * WIDTHS[p.width] - 1
         if not -limit <= value < limit:
             raise TypeError(f"{value} is out of the range of {TYPE_NAMES[p.width]}")
         return value
-    raise TypeError(f"it must be a {p.type}")
+    raise TypeError(f"it must be a {'duration' if p.type == 'duration_ms' else p.type}")
 
 
 def _json_param(p: Param) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The module's side of the exports: what `_tidemill` calls to prepare the interpreter, load code, describe and open.
 
-Frames are not for this module: the engine in C processes them.
+Frames are processed by the engine in C, but for the innermost loop: see ``DRIVERS``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import io
 import json
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from types import FunctionType, ModuleType
 from typing import Any, NoReturn
@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 import _tidemill
 
 from tidemill import _declare, _errors
+from tidemill._rows import InputRow
 
 LANGUAGE = "CPython " + sys.version.split()[0]
 
@@ -106,6 +107,41 @@ def open(request: bytes) -> bytes:
         return _declare.canonical_json({"error": error.answer()})
     except BaseException as error:
         return _failure(error)
+
+
+def _drive(rows: Iterable[Any], handler: Any, out: Any) -> None:
+    for row in rows:
+        result = handler(row)
+        if result is not None:
+            raise TypeError(f"{handler.__name__} returned {type(result).__name__}: rows are emitted by output ports")
+
+
+def _drive_map(rows: Iterable[Any], function: Callable[[Any], Any], out: Any) -> None:
+    emit = out.emit
+    for row in rows:
+        emit(function(row))
+
+
+def _drive_filter(rows: Iterable[Any], function: Callable[[Any], Any], out: Any) -> None:
+    emit, passed = out.emit, InputRow()
+    for row in rows:
+        if function(row):
+            emit(passed)
+
+
+def _drive_flat_map(rows: Iterable[Any], function: Callable[[Any], Any], out: Any) -> None:
+    emit = out.emit
+    for row in rows:
+        for emitted in function(row):
+            emit(emitted)
+
+
+DRIVERS = (_drive, _drive_map, _drive_filter, _drive_flat_map)
+"""How the rows of a frame are handed to a handler, by how it is called (``InPort.how``).
+
+``rows`` makes each item the one under way as it gives its row, and ends early where the answer becomes too large; ``out`` is
+the first output port, or None. From Python a function of the user's is called without going through C.
+"""
 
 
 def _rows_of(binding: _declare.Binding) -> Iterator[_declare.Rows]:

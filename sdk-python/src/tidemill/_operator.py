@@ -79,15 +79,22 @@ def param(default: Any = REQUIRED, *, name: str | None = None, doc: str = "") ->
     return Options("param", default=default, name=name, doc=doc)
 
 
-def state(*, prefetch: bool | tuple[str, ...] | None = None, name: str | None = None) -> Any:
-    """Options of a state: ``pages: Map[str, Page] = state(prefetch=True)``.
+def state(*, prefetch: bool | tuple[str, ...] | None = None, ttl: timedelta | None = None, name: str | None = None) -> Any:
+    """Options of a state: ``pages: Map[str, Page] = state(prefetch=True, ttl=timedelta(hours=24))``.
 
     Prefetched state comes with each frame, or with those of the input ports and timers that are named; other state is asked
     for when it is read. Values are prefetched by default, lists and maps are not. A cell of more than 64 KiB is never
-    prefetched. The name, that of the attribute unless given, is what the state is stored under, so renaming it starts an
-    empty one.
+    prefetched.
+
+    With ``ttl``, whole milliseconds, a value, each element of a list and each entry of a map expires by itself: once
+    processing time has reached its last write plus ttl it is absent, also from loops and counts. Reading does not renew it;
+    writing an equal value does.
+
+    The name, that of the attribute unless given, is what the state is stored under. A job whose checkpoint has state of a
+    name that its operators no longer declare is refused (TM-STATE-007), unless it runs with ``--allow-undeclared``: then a
+    renamed state begins empty, and what was stored under the old name is kept, unused.
     """
-    return Options("state", prefetch=prefetch, name=name)
+    return Options("state", prefetch=prefetch, ttl=ttl, name=name)
 
 
 def timer(*, processing: bool = False, many: bool = False, drop: bool = False, name: str | None = None) -> Timer:

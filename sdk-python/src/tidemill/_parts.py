@@ -44,7 +44,7 @@ class Out(Protocol[R_contra]):
     def emit(self, row: R_contra, /) -> None:
         """Emits a copy of a row. Rows of a port keep the order in which they were emitted.
 
-        Raises TypeError or OverflowError where a value is not one of its column.
+        Raises TypeError, OverflowError or, for decimals, ValueError where a value is not one of its column.
         """
         ...
 
@@ -130,9 +130,9 @@ class List(Protocol[T]):
 class Map(Protocol[K, V]):
     """A state of entries by their own key under each key of the input.
 
-    K is bool, a whole number, str, a timestamp or date, or a row class of these, none Optional. Entries are read and
-    written one by one, so a map may be far larger than memory. Loops show the entries that are there when they begin, as
-    they are then.
+    K is bool, a whole number, a decimal, str, a timestamp or date, or a row class of these, none Optional. Entries are read
+    and written one by one, so a map may be far larger than memory. Loops show the entries that are there when they begin,
+    as they are then.
     """
 
     @overload

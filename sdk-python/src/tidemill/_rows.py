@@ -154,10 +154,13 @@ def _layout(cls: type, spec_of: Callable[[str, Any], Spec | None]) -> Layout:
         columns.append(PassedColumn("", "", "", False, None))
     fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(cls)
     for f in fields:
-        spec = spec_of(f.name, hints[f.name])
+        try:
+            spec = spec_of(f.name, hints[f.name])
+        except TypeError as e:
+            raise TypeError(f"field {f.name} of {cls.__name__}: {e}") from None
         if spec is None:
             raise TypeError(f"field {f.name} of {cls.__name__}: there is no column type for {_text(hints[f.name])}")
-        if spec.event_time and (spec.nullable or spec.type not in (11, 12)):
+        if spec.event_time and (spec.nullable or spec.type.number not in (11, 12)):
             raise TypeError(f"field {f.name} of {cls.__name__}: only a timestamp that is not Optional can be the event time")
         mark = f.metadata.get(_MARK)
         name = plain_name(f.name)

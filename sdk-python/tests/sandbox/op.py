@@ -1,10 +1,11 @@
-"""Operators that run in the harness and in the sandbox: one that makes every mistake, and one that works on columns."""
+"""Operators that run in the harness and in the sandbox: one that makes every mistake, others that use every type."""
 
 from __future__ import annotations
 
 from array import array
-from datetime import date, datetime
-from typing import Any
+from datetime import date, datetime, timedelta
+from decimal import Decimal, localcontext
+from typing import Annotated, Any, TypeAlias
 
 import tidemill
 from tidemill import (
@@ -42,6 +43,15 @@ class Named(KeyRow):
     text: str
 
 
+Money: TypeAlias = Annotated[Decimal, tidemill.decimal(20, 4)]
+
+
+@tidemill.row
+class Priced:
+    amount: Money
+    tags: list[I8]
+
+
 @tidemill.row
 class Small:
     i8: I8
@@ -58,10 +68,12 @@ class Careless(tidemill.Operator):
     named: Out[Named]
     small: Out[Small]
     one: Out[int]
+    priced: Out[Priced]
     key: Key[str]
     count: Value[int]
     map: Map[str, int]
     rows: Map[str, Small]
+    amounts: Map[Money, list[Money]]
     list: List[int]
     tick: Timer
     seen: Counter
@@ -129,6 +141,36 @@ class Careless(tidemill.Operator):
     def text_number(self) -> None:
         self.one.emit("x")  # type: ignore[arg-type]
 
+    def float_amount(self) -> None:
+        self.priced.emit(Priced(1.5, []))  # type: ignore[arg-type]
+
+    def fine_amount(self) -> None:
+        self.priced.emit(Priced(Decimal("1.00005"), []))
+
+    def great_amount(self) -> None:
+        self.priced.emit(Priced(Decimal("1E+16"), []))
+
+    def no_amount(self) -> None:
+        self.priced.emit(Priced(Decimal("-NaN"), []))
+
+    def text_list(self) -> None:
+        self.priced.emit(Priced(Decimal(1), "abc"))  # type: ignore[arg-type]
+
+    def text_element(self) -> None:
+        self.priced.emit(Priced(Decimal(1), [1, "b"]))  # type: ignore[list-item]
+
+    def large_element(self) -> None:
+        self.priced.emit(Priced(Decimal(1), [1, 200]))
+
+    def no_element(self) -> None:
+        self.amounts.set(Decimal(1), [None])  # type: ignore[list-item]
+
+    def fine_key(self) -> None:
+        self.amounts.get(Decimal("0.00005"))
+
+    def fine_element(self) -> None:
+        self.amounts.set(Decimal(1), [Decimal("0.00005")])
+
     def recurse(self) -> None:
         self.recurse()
 
@@ -153,6 +195,7 @@ class Careless(tidemill.Operator):
     def none_of_these(self) -> None:
         self.small.emit(Small(True, 1, True, bytearray(b"x"), 5))  # type: ignore[arg-type]
         self.one.emit(True)
+        self.priced.emit(Priced(Decimal("-1.5"), (1, 2)))  # type: ignore[arg-type]
         self.named.emit(Named(f"{self.count.has()} {self.map.get('x', 7)} {len(self.list)}"))
 
     def on_tick(self, fired: Fired) -> None: ...
@@ -231,3 +274,99 @@ def mix(row: Mix) -> Mix:
     row.f /= 3
     row.i8 = -row.i8
     return row
+
+
+@tidemill.row
+class Basket:
+    shop: str
+    amount: Money
+    share: Annotated[Decimal | None, tidemill.decimal(38, 38)]
+    tags: list[str]
+    sizes: list[I16] | None
+    flags: list[bool]
+    prices: list[Money]
+    at: list[datetime]
+
+
+@tidemill.row
+class Seen:
+    amounts: list[Money]
+    before: list[str] | None
+    all_tags: list[str]
+    found: list[Money] | None
+
+
+class Baskets(tidemill.Operator):
+    """Keeps decimals and lists in every kind of state, and gives back what it reads."""
+
+    baskets: In[Basket]
+    same: Out[Basket]
+    seen: Out[Seen]
+    last: Value[Basket]
+    tags: List[list[str]]
+    by_amount: Map[Money, Basket] = tidemill.state(prefetch=True)
+    prices: Map[Money, list[Money]]
+
+    def on_baskets(self, basket: Basket) -> None:
+        with localcontext(prec=2):  # what an operator sets for itself changes no values
+            self.run(basket)
+
+    def run(self, basket: Basket) -> None:
+        before = self.last.get()
+        self.last.set(basket)
+        self.tags.append(basket.tags)
+        self.by_amount.set(basket.amount, basket)
+        self.prices.set(basket.amount, basket.prices)
+        basket.tags.append("is not kept")
+        basket.tags.pop()
+        self.same.emit(self.by_amount.get(basket.amount) or basket)
+        self.seen.emit(
+            Seen(
+                [amount for amount, _ in self.by_amount.items()],
+                None if before is None else before.tags,
+                [tag for tags in self.tags for tag in tags][-20:],
+                self.prices.get(Decimal("7.0000")),
+            )
+        )
+
+
+@tidemill.row
+class BasketColumns:
+    amount: Column[Money]
+    tags: Column[list[str]]
+    sizes: Column[list[I16] | None]
+    prices: Column[list[Money]]
+
+
+@tidemill.row
+class EmittedBaskets:
+    shop: Column[str] = tidemill.from_input()
+    at: Column[list[datetime]] = tidemill.from_input()
+    amount: Column[Money]
+    half: Column[Money | None]
+    tags: Column[list[str]]
+    sizes: Column[list[I16] | None]
+    prices: Column[list[Money]]
+
+
+class BasketsByColumns(tidemill.Operator):
+    """Gives back decimals and lists as columns."""
+
+    baskets: BatchIn[BasketColumns]
+    same: BatchOut[EmittedBaskets]
+    brief: Value[int] = tidemill.state(ttl=timedelta(days=1))
+
+    def on_baskets(self, batch: Batch[BasketColumns]) -> None:
+        c, n = batch.columns, batch.rows
+        for i in range(n):
+            batch.select(i)
+            self.brief.set(self.brief.get(0) + 1)
+        self.same.emit(
+            EmittedBaskets(
+                amount=Column(n, c.amount.values),
+                half=Column.of(a if a < 0 else None for a in c.amount),
+                tags=Column(n, c.tags.values, c.tags.offsets),
+                sizes=Column.of(c.sizes),
+                prices=Column(n, c.prices.values, c.prices.offsets, c.prices.validity),
+            )
+        )

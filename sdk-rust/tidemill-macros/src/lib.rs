@@ -1,6 +1,7 @@
 //! The macros of the crate `tidemill`, which re-exports and explains them. They are written without a parser of all of Rust: what they
 //! are put on is small, and so they need no other crate.
 
+mod duration;
 mod operator;
 mod parse;
 mod row;
@@ -30,6 +31,7 @@ pub fn derive_columns(input: TokenStream) -> TokenStream {
 /// | none | a part: a port, state, timer, metric, key or context, named after the field |
 /// | `#[tm(name = "n")]` | a part of that name |
 /// | `#[tm(option)]`, `#[tm(option = "text")]` | an option of the part, which says what it has |
+/// | `#[tm(ttl = "24h")]` | of a state: values, elements and entries expire so long after they were last written |
 /// | `#[tm(flatten)]` | a struct that derives `Operator` too: its parts, as if they stood here |
 /// | `#[param]`, `#[param(default = 30)]`, `#[param(name = "n")]` | a parameter of the job; without a default it is required |
 /// | `#[local]` | the operator's own memory, which begins with its default and does not last |

@@ -1,5 +1,6 @@
 //! `#[derive(Operator)]` and `#[operator]`.
 
+use crate::duration;
 use crate::parse::{choices, code, doc, snake, tokens, with_static, Attribute, Field, Parsed, Problem, Reader, Struct};
 use proc_macro::{Delimiter, Group, Ident, TokenStream, TokenTree};
 
@@ -54,6 +55,10 @@ fn part(field: &Field) -> Parsed<(String, &'static str)> {
         match (option.name.as_str(), &option.value) {
             ("flatten", None) => return Ok(("<__1 as ::tidemill::__::Parts>::declare(to)".into(), "self.__0.parts(visit);")),
             ("name", _) => name = option.text()?,
+            ("ttl", _) => {
+                let ms = duration::milliseconds(&option.text()?).map_err(|why| Problem::new(option.span, why))?;
+                options.push_str(&format!("(\"ttl\", \"{ms}\"),"));
+            }
             (other, None) => options.push_str(&format!("({other:?}, \"\"),")),
             (other, Some(_)) => options.push_str(&format!("({other:?}, {:?}),", option.text()?)),
         }

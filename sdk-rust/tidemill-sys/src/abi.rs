@@ -91,7 +91,7 @@ pub const OPERATOR_KEY_NONE: u32 = 4294967295;
 /// Column node: 40 bytes, a depth-first run of them per column set.
 ///
 /// ```text
-/// 0 u16 type   2 u16 flags   4 u32 length (rows)   8 u32 null count   12 u32 children (0 but for list)
+/// 0 u16 type   2 u16 flags   4 u32 length (rows)   8 u32 null count   12 u32 children (1 for a list, whose elements' node follows, else 0)
 /// 16 u32 validity offset  20 u32 validity length   24 u32 offsets offset  28 u32 offsets length   32 u32 values offset  36 u32 values length
 /// ```
 ///
@@ -114,7 +114,7 @@ pub const I32: Type = Type(4);
 pub const I64: Type = Type(5);
 pub const F32: Type = Type(6);
 pub const F64: Type = Type(7);
-/// reserved
+/// the number without its point, 16 bytes in two's complement; its declared type has the digits
 pub const DECIMAL128: Type = Type(8);
 /// days since 1970-01-01, i32
 pub const DATE32: Type = Type(9);
@@ -128,7 +128,7 @@ pub const TIMESTAMP_TZ: Type = Type(12);
 pub const UTF8: Type = Type(13);
 /// i32 offsets + bytes
 pub const BINARY: Type = Type(14);
-/// reserved
+/// i32 offsets that count elements, which are the child
 pub const LIST: Type = Type(15);
 /// reserved
 pub const STRUCT: Type = Type(16);
@@ -451,7 +451,8 @@ impl Decode for Param {
     }
 }
 
-/// Field is a column by name. Type is the name in TypeNames.
+/// Field is a column by name. Type is a name of TypeNames, of a decimal128 with digits and scale, of a list with its element:
+/// `decimal128(12,2)`, `list<utf8>`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Field {
     pub name: String,
@@ -896,7 +897,8 @@ impl Decode for BindMetric {
     }
 }
 
-/// TypeNames are the names of types in JSON and in job.yaml ("timestamp_tz" is what sources give for times with a zone).
+/// TypeNames are the names of types in JSON and in job.yaml ("timestamp_tz" is what sources give for times with a zone). What
+/// stands behind the names of decimal128 and list, as in `decimal128(12,2)` and `list<utf8>`, is not in it.
 pub const TYPE_NAMES: [(Type, &str); 19] = [
     (BOOL, "bool"),
     (I8, "i8"),

@@ -106,7 +106,7 @@ impl Answer {
         self.lent.unwrap_or(0)
     }
 
-    /// Begins a rows block.
+    /// Begins a rows block, none of whose columns is a list.
     pub fn start_block(&mut self, rows: usize, columns: usize) {
         self.bytes.clear();
         self.spans.clear();
@@ -204,3 +204,4 @@ macro_rules! numbers {
 }
 
 numbers!(u8 u16 u32 i8 i16 i32 i64 f32 f64 crate::Timestamp crate::Date);
+impl<const P: u32, const S: u32> Number for crate::Decimal<P, S> {}

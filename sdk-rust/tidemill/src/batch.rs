@@ -1,23 +1,25 @@
 //! The batch interface: columns in place of rows.
 
 use crate::answer::{Answer, Number};
-use crate::cell::{FromInput, FromKey, Pass};
-use crate::frame::{ColumnView, Frame};
+use crate::cell::{Cell, Fixed, FromInput, FromKey, Pass};
+use crate::column_type::ColumnType;
+use crate::frame::{slice, ColumnView, Frame};
 use crate::host::Core;
 use crate::output::{Port, ROW_BYTES};
 use crate::part::{Declaration, Declare, Input, OpenProblem, Output, Part, PartRef};
 use crate::row::{self, Field, Reading, Source};
 use crate::writer::{ColumnWriter, Rows};
-use crate::{Date, Timestamp};
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::rc::Rc;
 use tidemill_sys::abi;
 
 /// A struct of columns, made by `#[derive(Columns)]`.
 ///
-/// Its fields are slices of `i8` to `i64`, `f32`, `f64`, [`Timestamp`] and [`Date`], [`Bits`], [`Texts`], [`Binaries`], [`Nulls`] of these
-/// for columns that may be null, and in an output [`FromInput`] and [`FromKey`]. Types must be those of the input: nothing is converted.
+/// Its fields are slices of `i8` to `i64`, `f32`, `f64`, [`Decimal`](crate::Decimal), [`Timestamp`](crate::Timestamp) and
+/// [`Date`](crate::Date), [`Bits`], [`Texts`], [`Binaries`],
+/// [`Lists`] of these, [`Nulls`] of all of them for columns that may be null, and in an output [`FromInput`] and [`FromKey`]. Types must be those of the input: nothing is converted.
 /// Options are those of a [`Row`](crate::Row)'s fields; a `&[Timestamp]` with `#[tm(event_time)]` takes the rows' event times.
 ///
 /// # Safety
@@ -44,13 +46,13 @@ pub unsafe trait Columns: Sized {
 /// The SDK relies on what an implementation says of itself. Do not implement it.
 #[diagnostic::on_unimplemented(
     message = "there is no column type for `{Self}`",
-    note = "a column of a batch is a slice of numbers, Timestamp or Date, or Bits, Texts, Binaries, or Nulls of these"
+    note = "a column of a batch is a slice of numbers, Decimal, Timestamp or Date, or Bits, Texts, Binaries, Lists or Nulls of these"
 )]
 pub unsafe trait ColumnCell: Sized {
     /// The column borrowed for another lifetime.
     type View<'a>;
     /// What the column is written as.
-    const TYPE: abi::Type;
+    const TYPE: ColumnType;
     /// Whether rows may be null.
     const NULLABLE: bool = false;
     /// Whether it is a column of the module's own.
@@ -230,11 +232,13 @@ macro_rules! text_columns {
 
         unsafe impl<'t> ColumnCell for $view<'t> {
             type View<'a> = $view<'a>;
-            const TYPE: abi::Type = abi::$type;
+            const TYPE: ColumnType = ColumnType::of(abi::$type);
             unsafe fn view<'a>(column: &ColumnView, rows: usize) -> $view<'a> {
+                if rows == 0 {
+                    return $view { offsets: &[0], bytes: &[] };
+                }
                 let offsets: &[i32] = unsafe { slice(column.offsets, rows + 1) };
-                let end = offsets.last().map_or(0, |end| *end as usize);
-                $view { offsets, bytes: unsafe { slice(column.values, end) } }
+                $view { offsets, bytes: unsafe { slice(column.values, offsets[rows] as usize) } }
             }
             fn rows(column: &$view<'_>) -> Option<usize> {
                 Some(column.len())
@@ -254,7 +258,7 @@ macro_rules! text_columns {
 text_columns!(Texts, TextsBuf, texts, str, UTF8, "strings", |b| unsafe { std::str::from_utf8_unchecked(b) }, |v| v.as_bytes());
 text_columns!(Binaries, BinariesBuf, binaries, [u8], BINARY, "byte strings", |b| b, |v| v);
 
-/// A column some of whose rows may be null: a slice of numbers, [`Bits`], [`Texts`] or [`Binaries`], and which rows are valid.
+/// A column some of whose rows may be null: a slice of numbers, [`Bits`], [`Texts`], [`Binaries`] or [`Lists`], and which rows are valid.
 #[derive(Clone, Copy, Debug)]
 pub struct Nulls<'a, C> {
     /// The values; what stands in the place of a null does not count.
@@ -271,42 +275,156 @@ impl<C> Nulls<'_, C> {
     }
 }
 
-/// The array at an address; nothing where the buffer is absent.
-unsafe fn slice<'a, T>(at: *const u8, n: usize) -> &'a [T] {
-    if at.is_null() {
-        return &[];
+/// A column of lists: which elements of one column are those of each row.
+///
+/// ```
+/// # use tidemill::{Lists, Texts};
+/// fn longest<'a>(tags: Lists<'a, Texts<'a>>, row: usize) -> &'a str {
+///     tags.range(row).map(|i| tags.elements.get(i)).max_by_key(|tag| tag.len()).unwrap_or_default()
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Lists<'a, C> {
+    offsets: &'a [i32], // one more than there are rows
+    /// The elements of all rows: a slice of numbers, [`Bits`], [`Texts`] or [`Binaries`].
+    pub elements: C,
+}
+
+impl<C> Lists<'_, C> {
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
     }
-    unsafe { std::slice::from_raw_parts(at.cast(), n) }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Which elements row i has.
+    #[inline]
+    pub fn range(&self, i: usize) -> Range<usize> {
+        self.offsets[i] as usize..self.offsets[i + 1] as usize
+    }
 }
 
-macro_rules! number_columns {
-    ($($t:ty, $type:ident;)*) => {$(
-        unsafe impl<'t> ColumnCell for &'t [$t] {
-            type View<'a> = &'a [$t];
-            const TYPE: abi::Type = abi::$type;
-            unsafe fn view<'a>(column: &ColumnView, rows: usize) -> &'a [$t] {
-                unsafe { slice(column.values, rows) }
-            }
-            fn rows(column: &&[$t]) -> Option<usize> {
-                Some(column.len())
-            }
-            fn write(column: &&[$t], to: &mut ColumnWriter) {
-                to.copy_values(Number::bytes(column));
-            }
-            fn bytes(column: &&[$t]) -> usize {
-                size_of_val(*column)
-            }
+impl<'a, T> Lists<'_, &'a [T]> {
+    /// Row i.
+    #[inline]
+    pub fn get(&self, i: usize) -> &'a [T] {
+        &self.elements[self.range(i)]
+    }
+}
+
+/// Where the rows of a column of lists that is being made end; its elements are in a column of their own.
+#[derive(Clone, Debug)]
+pub struct ListsBuf {
+    offsets: Vec<i32>,
+}
+
+impl Default for ListsBuf {
+    fn default() -> Self {
+        ListsBuf { offsets: vec![0] }
+    }
+}
+
+impl ListsBuf {
+    /// Adds a row of the next n elements.
+    pub fn push(&mut self, n: usize) {
+        self.offsets.push(self.end() + n as i32);
+    }
+
+    /// Removes all rows and keeps the memory.
+    pub fn clear(&mut self) {
+        self.offsets.truncate(1);
+    }
+
+    /// The column of these elements, of which there must be as many as all rows have.
+    #[track_caller]
+    pub fn lists<C: Elements>(&self, elements: C) -> Lists<'_, C> {
+        let (rows, given) = (self.end(), elements.count());
+        assert!(given == rows as usize, "{given} elements for lists of {rows}");
+        Lists { offsets: &self.offsets, elements }
+    }
+
+    fn end(&self) -> i32 {
+        self.offsets[self.offsets.len() - 1]
+    }
+}
+
+/// A column that can be the elements of [`Lists`].
+pub trait Elements: ColumnCell {
+    /// The number of elements.
+    #[doc(hidden)]
+    fn count(&self) -> usize;
+}
+
+impl Elements for Bits<'_> {
+    fn count(&self) -> usize {
+        self.len
+    }
+}
+
+impl Elements for Texts<'_> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Elements for Binaries<'_> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+}
+
+impl<T: Fixed> Elements for &[T] {
+    fn count(&self) -> usize {
+        <[T]>::len(self)
+    }
+}
+
+unsafe impl<C: Elements> ColumnCell for Lists<'_, C> {
+    type View<'a> = Lists<'a, C::View<'a>>;
+    const TYPE: ColumnType = ColumnType::list_of(C::TYPE);
+    unsafe fn view<'a>(column: &ColumnView, rows: usize) -> Self::View<'a> {
+        if rows == 0 {
+            return Lists { offsets: &[0], elements: unsafe { C::view(column, 0) } };
         }
-    )*};
+        let offsets: &[i32] = unsafe { slice(column.lists, rows + 1) };
+        Lists { offsets, elements: unsafe { C::view(column, offsets[rows] as usize) } }
+    }
+    fn rows(column: &Self::View<'_>) -> Option<usize> {
+        Some(column.len())
+    }
+    fn write(column: &Self::View<'_>, to: &mut ColumnWriter) {
+        to.copy_lists(column.offsets);
+        C::write(&column.elements, to);
+    }
+    fn bytes(column: &Self::View<'_>) -> usize {
+        4 * column.len() + C::bytes(&column.elements)
+    }
 }
 
-number_columns! {
-    i8, I8; i16, I16; i32, I32; i64, I64; f32, F32; f64, F64; Timestamp, TIMESTAMP; Date, DATE32;
+unsafe impl<T: Fixed> ColumnCell for &[T] {
+    type View<'a> = &'a [T];
+    const TYPE: ColumnType = <T as Cell>::TYPE;
+    unsafe fn view<'a>(column: &ColumnView, rows: usize) -> &'a [T] {
+        unsafe { slice(column.values, rows) }
+    }
+    fn rows(column: &&[T]) -> Option<usize> {
+        Some(column.len())
+    }
+    fn write(column: &&[T], to: &mut ColumnWriter) {
+        to.copy_values(Number::bytes(column));
+    }
+    fn bytes(column: &&[T]) -> usize {
+        size_of_val(*column)
+    }
 }
 
 unsafe impl<'t> ColumnCell for Bits<'t> {
     type View<'a> = Bits<'a>;
-    const TYPE: abi::Type = abi::BOOL;
+    const TYPE: ColumnType = ColumnType::of(abi::BOOL);
     unsafe fn view<'a>(column: &ColumnView, rows: usize) -> Bits<'a> {
         Bits { bytes: unsafe { slice(column.values, rows.div_ceil(8)) }, len: rows }
     }
@@ -323,7 +441,7 @@ unsafe impl<'t> ColumnCell for Bits<'t> {
 
 unsafe impl<C: ColumnCell> ColumnCell for Nulls<'_, C> {
     type View<'a> = Nulls<'a, C::View<'a>>;
-    const TYPE: abi::Type = C::TYPE;
+    const TYPE: ColumnType = C::TYPE;
     const NULLABLE: bool = true;
     unsafe fn view<'a>(column: &ColumnView, rows: usize) -> Self::View<'a> {
         let len = if column.validity.is_null() { 0 } else { rows };
@@ -352,7 +470,7 @@ macro_rules! passed_columns {
     ($($t:ident, $pass:ident;)*) => {$(
         unsafe impl ColumnCell for $t {
             type View<'a> = $t;
-            const TYPE: abi::Type = abi::Type(0);
+            const TYPE: ColumnType = ColumnType::NONE;
             const PASS: Pass = Pass::$pass;
             unsafe fn view<'a>(_: &ColumnView, _: usize) -> Self::View<'a> {
                 $t

@@ -1,30 +1,37 @@
 //! The types of a row's fields.
 
+use crate::answer::Number;
 use crate::arena::Arena;
-use crate::frame::ColumnView;
+use crate::column_type::ColumnType;
+use crate::frame::{slice, ColumnView};
 use crate::testing_value::Datum;
 use crate::writer::ColumnWriter;
-use crate::{Date, Timestamp};
+use crate::{Date, Decimal, Timestamp};
 use std::cmp::Ordering;
 use tidemill_sys::abi;
 
 /// A type that a row's field can have: one column, or a column that the host passes through.
 ///
-/// Implemented for `bool`, `i8` to `i64`, `f32`, `f64`, [`Timestamp`], [`Date`], `&str` and `String` (utf8), `&[u8]` and `Vec<u8>`
-/// (binary), `Option` of these for columns that may be null, and [`FromInput`] and [`FromKey`]. `&str` and `&[u8]` are views of the
-/// frame; `String` and `Vec<u8>` allocate for each row.
+/// Implemented for
+/// - `bool`, `i8` to `i64`, `f32`, `f64`, [`Decimal`], [`Timestamp`], [`Date`], `&str` and `String` (utf8), `&[u8]` and `Vec<u8>` (binary);
+/// - lists of these, which are never null themselves: `Vec<T>`, and `&[T]` of numbers, decimals, `Timestamp` and `Date`;
+/// - `Option` of both, for columns that may be null;
+/// - [`FromInput`] and [`FromKey`].
+///
+/// `&str`, `&[u8]` and `&[T]` are views of the frame; `String` and `Vec` allocate for each row.
 ///
 /// # Safety
 /// The SDK relies on what an implementation says of itself. Do not implement it.
 #[diagnostic::on_unimplemented(
     message = "there is no column type for `{Self}`",
-    note = "a column is bool, i8 to i64, f32, f64, Timestamp, Date, &str, String, &[u8], Vec<u8>, or an Option of these"
+    note = "a column is bool, i8 to i64, f32, f64, Decimal, Timestamp, Date, &str, String, &[u8] or Vec<u8>, a Vec of these, or an \
+            Option of all of them; the elements of a list are no Option and no list"
 )]
 pub unsafe trait Cell: Sized {
-    /// The type with its texts borrowed for another lifetime.
+    /// The type with its texts and lists borrowed for another lifetime.
     type View<'a>;
     /// What the column is written as.
-    const TYPE: abi::Type;
+    const TYPE: ColumnType;
     /// Whether values may be null.
     const NULLABLE: bool = false;
     /// Whether it is a column of the module's own.
@@ -44,12 +51,12 @@ pub unsafe trait Cell: Sized {
     unsafe fn write(value: &Self::View<'_>, to: &mut ColumnWriter, row: usize);
     /// A copy of a value, whose texts may be borrowed for less long.
     fn copy<'s, 'l: 's>(value: &Self::View<'l>) -> Self::View<'s>;
-    /// The value with its texts copied to the arena.
+    /// The value with its texts and lists copied to the arena.
     ///
     /// # Safety
     /// The value must not be used once the arena has been reset.
     unsafe fn keep(value: Self::View<'_>, arena: &Arena) -> Self::View<'static>;
-    /// The bytes of a text.
+    /// The bytes of the content of a text or list.
     #[inline(always)]
     fn text_bytes(_: &Self::View<'_>) -> usize {
         0
@@ -111,7 +118,7 @@ macro_rules! number {
     ($($t:ty, $type:ident, $ordered:expr, $compare:expr, $bits:expr, $to:expr, $from:pat => $value:expr;)*) => {$(
         unsafe impl Cell for $t {
             type View<'a> = $t;
-            const TYPE: abi::Type = abi::$type;
+            const TYPE: ColumnType = ColumnType::of(abi::$type);
             const ORDERED: bool = $ordered;
             #[inline(always)]
             unsafe fn read<'a>(column: &ColumnView, row: usize) -> Self::View<'a> {
@@ -163,7 +170,7 @@ number! {
 
 unsafe impl Cell for bool {
     type View<'a> = bool;
-    const TYPE: abi::Type = abi::BOOL;
+    const TYPE: ColumnType = ColumnType::of(abi::BOOL);
     const ORDERED: bool = true;
     #[inline(always)]
     unsafe fn read<'a>(column: &ColumnView, row: usize) -> Self::View<'a> {
@@ -206,7 +213,7 @@ macro_rules! text {
      |$c:ident| $copy:expr, |$k:ident, $arena:ident| $keep:expr, |$d:ident| $datum:expr, |$f:ident| $from:expr) => {
         unsafe impl$(<$lifetime>)? Cell for $t {
             type View<'a> = $view;
-            const TYPE: abi::Type = abi::$type;
+            const TYPE: ColumnType = ColumnType::of(abi::$type);
             const ORDERED: bool = $ordered;
             #[inline(always)]
             unsafe fn read<'a>(column: &ColumnView, row: usize) -> Self::View<'a> {
@@ -260,7 +267,7 @@ text!(, Vec<u8>, Vec<u8>, BINARY, false, Bytes, |b| b.into(), |v| v, |c| c.clone
 
 unsafe impl<T: Cell + NotNull> Cell for Option<T> {
     type View<'a> = Option<T::View<'a>>;
-    const TYPE: abi::Type = T::TYPE;
+    const TYPE: ColumnType = T::TYPE;
     const NULLABLE: bool = true;
     #[inline(always)]
     unsafe fn read<'a>(column: &ColumnView, row: usize) -> Option<T::View<'a>> {
@@ -297,18 +304,156 @@ unsafe impl<T: Cell + NotNull> Cell for Option<T> {
     }
 }
 
+unsafe impl<const P: u32, const S: u32> Cell for Decimal<P, S> {
+    type View<'a> = Decimal<P, S>;
+    const TYPE: ColumnType = {
+        let _ = Self::MAX; // refuses digits that no column has
+        ColumnType::decimal(P, S)
+    };
+    const ORDERED: bool = true;
+    #[inline(always)]
+    unsafe fn read<'a>(column: &ColumnView, row: usize) -> Self::View<'a> {
+        unsafe { column.value(row) }
+    }
+    #[inline(always)]
+    unsafe fn write(value: &Self, to: &mut ColumnWriter, row: usize) {
+        unsafe { to.number(row, *value) }
+    }
+    #[inline(always)]
+    fn copy<'s, 'l: 's>(value: &Self) -> Self {
+        *value
+    }
+    #[inline(always)]
+    unsafe fn keep(value: Self, _: &Arena) -> Self {
+        value
+    }
+    fn compare(a: &Self, b: &Self) -> Ordering {
+        a.cmp(b)
+    }
+    fn hash(value: &Self, seed: u64) -> u64 {
+        let unscaled = value.unscaled();
+        mix(mix(seed, unscaled as u64), (unscaled >> 64) as u64)
+    }
+    fn datum(value: &Self) -> Datum {
+        Datum::Decimal { unscaled: value.unscaled(), scale: S }
+    }
+    fn from_datum(datum: &Datum) -> Option<Self> {
+        match *datum {
+            Datum::Decimal { unscaled, scale } if scale == S => Decimal::from_unscaled(unscaled),
+            _ => None,
+        }
+    }
+}
+
+unsafe impl<T: Element> Cell for Vec<T> {
+    type View<'a> = Vec<T::View<'a>>;
+    const TYPE: ColumnType = ColumnType::list_of(T::TYPE);
+    unsafe fn read<'a>(column: &ColumnView, row: usize) -> Self::View<'a> {
+        unsafe { column.elements(row).map(|i| T::read(column, i)).collect() }
+    }
+    unsafe fn write(value: &Self::View<'_>, to: &mut ColumnWriter, row: usize) {
+        unsafe {
+            let first = to.list(T::TYPE, row, value.len());
+            for (element, i) in value.iter().zip(first..) {
+                T::write(element, to, i);
+            }
+        }
+    }
+    fn copy<'s, 'l: 's>(value: &Self::View<'l>) -> Self::View<'s> {
+        value.iter().map(T::copy).collect()
+    }
+    unsafe fn keep(value: Self::View<'_>, arena: &Arena) -> Self::View<'static> {
+        value.into_iter().map(|element| unsafe { T::keep(element, arena) }).collect()
+    }
+    fn text_bytes(value: &Self::View<'_>) -> usize {
+        value.iter().map(|element| T::TYPE.width() + T::text_bytes(element)).sum()
+    }
+    fn datum(value: &Self::View<'_>) -> Datum {
+        Datum::List(value.iter().map(T::datum).collect())
+    }
+    fn from_datum(datum: &Datum) -> Option<Self::View<'static>> {
+        match datum {
+            Datum::List(list) => list.iter().map(T::from_datum).collect(),
+            _ => None,
+        }
+    }
+}
+
+unsafe impl<T: Fixed> Cell for &[T] {
+    type View<'a> = &'a [T];
+    const TYPE: ColumnType = ColumnType::list_of(T::TYPE);
+    #[inline(always)]
+    unsafe fn read<'a>(column: &ColumnView, row: usize) -> &'a [T] {
+        unsafe {
+            let elements = column.elements(row);
+            slice(column.values.wrapping_add(elements.start * size_of::<T>()), elements.len())
+        }
+    }
+    #[inline(always)]
+    unsafe fn write(value: &&[T], to: &mut ColumnWriter, row: usize) {
+        unsafe {
+            let first = to.list(T::TYPE, row, value.len());
+            to.numbers(first, value);
+        }
+    }
+    #[inline(always)]
+    fn copy<'s, 'l: 's>(value: &&'l [T]) -> &'s [T] {
+        value
+    }
+    unsafe fn keep(value: &[T], arena: &Arena) -> &'static [T] {
+        unsafe { slice(arena.keep_aligned(T::bytes(value)).as_ptr(), value.len()) }
+    }
+    #[inline(always)]
+    fn text_bytes(value: &&[T]) -> usize {
+        size_of_val(*value)
+    }
+    fn datum(value: &&[T]) -> Datum {
+        Datum::List(value.iter().map(T::datum).collect())
+    }
+    fn from_datum(datum: &Datum) -> Option<&'static [T]> {
+        match datum {
+            Datum::List(list) => {
+                let list: Option<Vec<T>> = list.iter().map(T::from_datum).collect();
+                list.map(|list| &*list.leak())
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Types of columns that `Option` may hold: all but another `Option`, and columns that are passed through.
 pub trait NotNull {}
-macro_rules! not_null {
-    ($($t:ty)*) => { $(impl NotNull for $t {})* };
+
+/// Types of columns that a list may hold: all but an `Option`, another list, and columns that are passed through.
+pub trait Element: Cell {}
+
+/// Elements whose values stand in the frame as in memory.
+pub trait Fixed: Element + Number + for<'a> Cell<View<'a> = Self> + 'static {}
+
+macro_rules! elements {
+    ($($t:ty)*) => {$(
+        impl Element for $t {}
+        impl NotNull for $t {}
+    )*};
 }
-not_null!(bool i8 i16 i32 i64 f32 f64 Timestamp Date &str String &[u8] Vec<u8>);
+elements!(bool i8 i16 i32 i64 f32 f64 Timestamp Date &str String &[u8] Vec<u8>);
+
+macro_rules! fixed {
+    ($($t:ty)*) => { $(impl Fixed for $t {})* };
+}
+fixed!(i8 i16 i32 i64 f32 f64 Timestamp Date);
+
+impl<const P: u32, const S: u32> Element for Decimal<P, S> {}
+impl<const P: u32, const S: u32> NotNull for Decimal<P, S> {}
+impl<const P: u32, const S: u32> Fixed for Decimal<P, S> {}
+impl<T: Element> NotNull for Vec<T> {}
+impl<T: Fixed> NotNull for &[T] {}
 
 macro_rules! passed {
     ($($t:ident, $pass:ident;)*) => {$(
         unsafe impl Cell for $t {
             type View<'a> = $t;
-            const TYPE: abi::Type = abi::Type(0);
+            const TYPE: ColumnType = ColumnType::NONE;
             const PASS: Pass = Pass::$pass;
             #[inline(always)]
             unsafe fn read<'a>(_: &ColumnView, _: usize) -> Self::View<'a> {

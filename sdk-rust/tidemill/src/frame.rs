@@ -4,6 +4,7 @@
 //! gone, which is when the call that brought it returns.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use tidemill_sys::abi;
 
 /// One input frame.
@@ -155,17 +156,21 @@ impl<'f> Section<'f> {
         }
     }
 
-    /// Appends the columns whose n nodes follow a head of `head` bytes.
+    /// Appends the columns whose n nodes follow a head of `head` bytes. A list has a node for its elements behind its own.
     pub fn columns(&self, to: &mut Vec<ColumnView>, head: u32, n: usize) {
-        for i in 0..n {
+        let mut i = 0;
+        while i < n {
             // SAFETY: the nodes lie in the frame, and their buffers too.
             unsafe {
                 let node = self.head.add(head as usize + i * abi::NODE_SIZE as usize);
-                let nulls: u32 = load(node, 8);
+                let list = load::<u16>(node, 0) == abi::LIST.0;
+                i += 1 + usize::from(list);
+                let elements = if list { node.add(abi::NODE_SIZE as usize) } else { node };
                 to.push(ColumnView {
-                    values: self.buffer(node, 32),
-                    offsets: self.buffer(node, 24),
-                    validity: if nulls > 0 { self.buffer(node, 16) } else { std::ptr::null() },
+                    values: self.buffer(elements, 32),
+                    offsets: self.buffer(elements, 24),
+                    validity: if load::<u32>(node, 8) > 0 { self.buffer(node, 16) } else { std::ptr::null() },
+                    lists: if list { self.buffer(node, 24) } else { std::ptr::null() },
                 });
             }
         }
@@ -182,17 +187,18 @@ impl<'f> Section<'f> {
     }
 }
 
-/// The buffers of a column; null where they are absent.
+/// The buffers of a column; null where they are absent. Values and offsets of a list are those of its elements, which are never null.
 #[derive(Clone, Copy)]
 pub struct ColumnView {
     pub(crate) values: *const u8,
     pub(crate) offsets: *const u8,
     pub(crate) validity: *const u8, // absent where no row is null
+    pub(crate) lists: *const u8,    // where the elements of each row begin
 }
 
 impl ColumnView {
     pub(crate) const NONE: ColumnView =
-        ColumnView { values: std::ptr::null(), offsets: std::ptr::null(), validity: std::ptr::null() };
+        ColumnView { values: std::ptr::null(), offsets: std::ptr::null(), validity: std::ptr::null(), lists: std::ptr::null() };
 
     /// The value of a row of a column with values of that type.
     #[inline(always)]
@@ -223,6 +229,24 @@ impl ColumnView {
             std::slice::from_raw_parts(self.values.add(from), to - from)
         }
     }
+
+    /// The elements of a row of a column of lists.
+    #[inline(always)]
+    pub(crate) unsafe fn elements(&self, row: usize) -> Range<usize> {
+        unsafe {
+            let offsets = self.lists.cast::<i32>().add(row);
+            *offsets as usize..*offsets.add(1) as usize
+        }
+    }
+}
+
+/// The array at an address; nothing where the buffer is absent.
+#[inline(always)]
+pub(crate) unsafe fn slice<'a, T>(at: *const u8, n: usize) -> &'a [T] {
+    if at.is_null() || n == 0 {
+        return &[];
+    }
+    unsafe { std::slice::from_raw_parts(at.cast(), n) }
 }
 
 #[inline(always)]

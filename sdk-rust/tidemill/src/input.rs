@@ -11,7 +11,7 @@ use tidemill_sys::abi;
 ///
 /// A method with `#[on_row(field)]` takes its rows, one at a time, by value or by reference. A row and all its texts are views of the
 /// frame, valid until the method returns. An error rejects the row: the job's policy says what happens to it, and nothing the method
-/// did for it takes effect. A record costs no allocation, but for fields of type `String` and `Vec<u8>`.
+/// did for it takes effect. A record costs no allocation, but for fields of type `String` and `Vec`.
 pub struct In<R: Row> {
     core: Rc<Core>,
     id: u32,

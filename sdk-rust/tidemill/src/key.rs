@@ -33,7 +33,11 @@ impl<K: Row> Key<K> {
 impl<K: Row> Part for Key<K> {
     fn declare(to: &mut Declare<'_>, field: Declaration) -> Self {
         to.options(&field, "a key", &[]);
-        let fields = row::fields::<K>(field.name).unwrap_or_else(|why| {
+        let fields = row::fields::<K>(field.name).and_then(|list| match list.iter().find(|f| f.r#type.list) {
+            Some(f) => Err(format!("column {}: a list cannot be part of a key", f.name)),
+            None => Ok(list),
+        });
+        let fields = fields.unwrap_or_else(|why| {
             to.wrong_field(&field, why);
             Vec::new()
         });

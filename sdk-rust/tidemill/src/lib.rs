@@ -95,8 +95,18 @@
 //! # Rows
 //!
 //! A row is a struct that derives [`Row`], whose fields are columns by their names. Columns are bound to fields once, when the operator is
-//! opened; a record costs no look-up and no allocation, but for fields of type `String` and `Vec<u8>`. Whole numbers widen to the
-//! field's type. A column that may be null needs an `Option`.
+//! opened; a record costs no look-up and no allocation, but for fields of type `String` and `Vec`. Whole numbers widen to the
+//! field's type. A column that may be null needs an `Option`. A [`Decimal`] is an exact number, and a list is a `Vec` or a slice:
+//!
+//! ```
+//! # use tidemill::prelude::*;
+//! #[derive(Row)]
+//! struct Order<'a> {
+//!     amount: Decimal<12, 2>, // decimal128(12,2)
+//!     tags: Vec<&'a str>,     // list<utf8>
+//!     ratings: &'a [f64],     // list<f64>, a view of the frame
+//! }
+//! ```
 //!
 //! # Operators
 //!
@@ -119,13 +129,18 @@ extern crate self as tidemill; // for the macros' code in this crate's own tests
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(doctest)]
+#[doc = include_str!("refused.md")]
+struct Refused;
+
 mod answer;
 mod arena;
 mod batch;
 mod buffer;
 mod cell;
+mod column_type;
 mod context;
-
+mod decimal;
 mod error;
 #[cfg(target_arch = "wasm32")]
 mod exports;
@@ -147,9 +162,12 @@ mod time;
 mod timer;
 mod writer;
 
-pub use batch::{Batch, BatchIn, BatchOut, Binaries, BinariesBuf, Bits, BitsBuf, Columns, Nulls, Texts, TextsBuf};
+pub use batch::{
+    Batch, BatchIn, BatchOut, Binaries, BinariesBuf, Bits, BitsBuf, Columns, Lists, ListsBuf, Nulls, Texts, TextsBuf,
+};
 pub use cell::{FromInput, FromKey};
 pub use context::{Context, Level};
+pub use decimal::{Decimal, DecimalError};
 pub use error::{Error, Outcome, Result};
 pub use input::In;
 pub use key::Key;
@@ -165,9 +183,9 @@ pub use timer::{Fired, Timer};
 /// Everything that operators use: `use tidemill::prelude::*;`.
 pub mod prelude {
     pub use crate::{operator, Columns, Operator, Row};
-    pub use crate::{Batch, BatchIn, BatchOut, Binaries, BinariesBuf, Bits, BitsBuf, Nulls, Texts, TextsBuf};
+    pub use crate::{Batch, BatchIn, BatchOut, Binaries, BinariesBuf, Bits, BitsBuf, Lists, ListsBuf, Nulls, Texts, TextsBuf};
     pub use crate::{
-        Context, Counter, Date, Error, Fired, FromInput, FromKey, Gauge, In, Key, Level, Out, Result, Timer, Timestamp,
+        Context, Counter, Date, Decimal, Error, Fired, FromInput, FromKey, Gauge, In, Key, Level, Out, Result, Timer, Timestamp,
     };
     pub use crate::{List, Map, Value};
 }

@@ -1,4 +1,5 @@
 use crate::answer::Answer;
+use crate::column_type::ColumnType;
 use crate::host::Core;
 use crate::part::{Declaration, Declare, OpenProblem, Output, Part, PartRef};
 use crate::row::{self, ColumnProblem, Field, Row, Source};
@@ -23,7 +24,7 @@ pub struct Out<R: Row> {
 pub(crate) const ROW_BYTES: usize = 4 + 16;
 
 impl<R: Row> Out<R> {
-    /// Emits a row, whose texts are copied. Rows of a port keep the order in which they were emitted.
+    /// Emits a row, whose texts and lists are copied. Rows of a port keep the order in which they were emitted.
     #[inline]
     pub fn emit(&self, row: R::View<'_>) {
         // SAFETY: nothing that is called while it is borrowed is the user's or comes back here.
@@ -160,28 +161,37 @@ impl Port {
     /// Adds a section with rows, each of which belongs to its item, or to the item of its own index.
     pub fn write(&self, to: &mut Answer, core: &Core, rows: &Rows, items: Option<&[u32]>) {
         self.check(core);
-        let columns = self.columns.len();
-        let head = to.open(abi::SECTION_BATCH, self.id, abi::BATCH_SIZE, columns);
+        let nodes = self.columns.iter().map(|c| self.nodes(c)).sum();
+        let head = to.open(abi::SECTION_BATCH, self.id, abi::BATCH_SIZE, nodes);
         to.put_u32(head, rows.len() as u32);
-        to.put_u32(head + 4, columns as u32);
-        to.put_u32(head + 8, columns as u32);
+        to.put_u32(head + 4, self.columns.len() as u32);
+        to.put_u32(head + 8, nodes as u32);
         match items {
             None => to.put_u32(head + 12, abi::BATCH_IDENTITY),
             Some(items) => to.array(head + 16, items),
         }
-        for (i, c) in self.columns.iter().enumerate() {
-            let node = head + abi::BATCH_SIZE as usize + i * abi::NODE_SIZE as usize;
+        let mut node = head + abi::BATCH_SIZE as usize;
+        for c in &self.columns {
             match *c {
-                Column::Own(field) => rows.flush(field, self.fields[field].tz, to, node),
+                Column::Own(field) => node = rows.flush(field, self.fields[field].tz, to, node),
                 Column::Passed { r#type, flag, index } => {
                     to.put_u16(node, r#type.0);
                     to.put_u16(node + 2, flag as u16);
                     to.put_u32(node + 4, rows.len() as u32);
                     to.put_u32(node + 32, index);
+                    node += abi::NODE_SIZE as usize;
                 }
             }
         }
         to.close();
+    }
+
+    /// The nodes that a column takes in an answer.
+    fn nodes(&self, column: &Column) -> usize {
+        match *column {
+            Column::Own(field) => self.fields[field].r#type.nodes(),
+            Column::Passed { .. } => 1,
+        }
     }
 
     /// Panics where rows of another kind of item were emitted than those that have the columns.
@@ -208,7 +218,7 @@ fn pass(
             continue;
         }
         let name = if from.is_some() { f.name.to_string() } else { column.name.clone() };
-        let r#type = row::type_of(&column.r#type);
+        let r#type = ColumnType::parse(&column.r#type).unwrap_or(ColumnType::NONE).number();
         passed.push((abi::Field { name, ..column.clone() }, Column::Passed { r#type, flag, index: index as u32 }));
     }
     match from {

@@ -3,16 +3,17 @@
 use crate::arena::Arena;
 use crate::buffer::Buffer;
 use crate::cell::{Cell, Pass};
+use crate::column_type::ColumnType;
 use crate::frame::ColumnView;
 use crate::testing_value::Datum;
-use crate::writer::{width, ColumnWriter};
+use crate::writer::ColumnWriter;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use tidemill_sys::abi;
 
 /// A row, made by `#[derive(Row)]` for a struct whose fields are columns, and for each type of column by itself.
 ///
-/// A struct may have one lifetime, of texts that are borrowed; it is `'static` where the type is named in a part:
+/// A struct may have one lifetime, of texts and lists that are borrowed; it is `'static` where the type is named in a part:
 /// `In<Flight<'static>>`. Options of a field:
 ///
 /// | option | meaning |
@@ -20,7 +21,7 @@ use tidemill_sys::abi;
 /// | `#[tm(name = "n")]` | the column's name, the field's where absent |
 /// | `#[tm(event_time)]` | of a [`Timestamp`](crate::Timestamp) in an input row: no column, but the row's event time |
 /// | `#[tm(name = "n", event_time)]` | of a `Timestamp` in an output row: a column that is the row's event time |
-/// | `#[tm(tz)]` | of a `Timestamp` in an output row or a state: a column of type timestamp_tz |
+/// | `#[tm(tz)]` | of a `Timestamp`, or a list of them, in an output row or a state: a column of type timestamp_tz |
 /// | `#[tm(from = "n")]` | of [`FromInput`](crate::FromInput) and [`FromKey`](crate::FromKey): the column that is taken over |
 /// | `#[tm(all)]` | of `FromInput` and `FromKey`: all columns are taken over |
 /// | `#[tm(flatten)]` | of a row: its columns, as if they stood here |
@@ -32,11 +33,11 @@ use tidemill_sys::abi;
     note = "derive Row for a struct of columns, or use a type of column"
 )]
 pub unsafe trait Row: Sized {
-    /// The row with its texts borrowed for another lifetime.
+    /// The row with its texts and lists borrowed for another lifetime.
     type View<'a>;
     /// The number of fields, those of flattened rows counted.
     const LEN: usize;
-    /// The most that a row takes in an answer, without the contents of texts.
+    /// The most that a row takes in an answer, without the contents of texts and lists.
     const WIDTH: usize;
     /// Whether it can be a map's key.
     const ORDERED: bool;
@@ -55,12 +56,12 @@ pub unsafe trait Row: Sized {
     unsafe fn write(row: &Self::View<'_>, to: *mut ColumnWriter, at: usize);
     /// A copy of a row, whose texts may be borrowed for less long.
     fn copy<'s, 'l: 's>(row: &Self::View<'l>) -> Self::View<'s>;
-    /// The row with its texts copied to the arena.
+    /// The row with its texts and lists copied to the arena.
     ///
     /// # Safety
     /// The row must not be used once the arena has been reset.
     unsafe fn keep(row: Self::View<'_>, arena: &Arena) -> Self::View<'static>;
-    /// The bytes of all texts.
+    /// The bytes of the contents of all texts and lists.
     fn text_bytes(row: &Self::View<'_>) -> usize;
     /// The order of the host's keys, field by field.
     fn compare(a: &Self::View<'_>, b: &Self::View<'_>) -> Ordering;
@@ -122,10 +123,10 @@ unsafe impl<T: Cell> Row for T {
     }
 }
 
-/// The most that a value takes in an answer, without the contents of a text.
+/// The most that a value takes in an answer, without the content of a text or list.
 pub const fn cell_width<T: Cell>() -> usize {
     match T::PASS {
-        Pass::Own => width(T::TYPE) + T::NULLABLE as usize,
+        Pass::Own => T::TYPE.width() + T::NULLABLE as usize,
         _ => 0,
     }
 }
@@ -134,7 +135,7 @@ pub const fn cell_width<T: Cell>() -> usize {
 #[derive(Clone, Debug)]
 pub struct Field {
     pub(crate) name: Cow<'static, str>,
-    pub(crate) r#type: abi::Type,
+    pub(crate) r#type: ColumnType,
     pub(crate) nullable: bool,
     pub(crate) source: Source,
     pub(crate) event_time: bool, // the column is the event time of output rows
@@ -161,7 +162,7 @@ impl Field {
     }
 
     /// The field of a column.
-    pub(crate) fn of(name: &'static str, r#type: abi::Type, nullable: bool, pass: Pass) -> Field {
+    pub(crate) fn of(name: &'static str, r#type: ColumnType, nullable: bool, pass: Pass) -> Field {
         let source = match pass {
             Pass::Own => Source::Column,
             Pass::Input => Source::Input(Some(name)),
@@ -219,15 +220,16 @@ impl Field {
         self.all()
     }
 
-    pub(crate) fn r#type(&self) -> abi::Type {
-        match (self.r#type, self.tz) {
-            (abi::TIMESTAMP, true) => abi::TIMESTAMP_TZ,
-            (t, _) => t,
+    pub(crate) fn r#type(&self) -> ColumnType {
+        if self.tz {
+            self.r#type.with_zone()
+        } else {
+            self.r#type
         }
     }
 
     pub(crate) fn column(&self) -> abi::Field {
-        abi::Field { name: self.name.to_string(), r#type: type_name(self.r#type()).into(), nullable: self.nullable }
+        abi::Field { name: self.name.to_string(), r#type: self.r#type().to_string(), nullable: self.nullable }
     }
 }
 
@@ -246,7 +248,7 @@ pub(crate) fn fields<R: Row>(scalar: &str) -> Result<Vec<Field>, String> {
 /// Refuses fields that cannot stand beside each other.
 pub(crate) fn check(list: &[Field]) -> Result<(), String> {
     for f in list {
-        let timestamp = f.r#type == abi::TIMESTAMP && !f.nullable;
+        let timestamp = f.r#type == ColumnType::of(abi::TIMESTAMP) && !f.nullable;
         if (f.event_time || f.source == Source::EventTime) && !timestamp {
             return Err(format!("field {}: only a Timestamp can be the event time", f.name));
         }
@@ -264,12 +266,9 @@ pub(crate) fn schema(fields: &[Field]) -> Vec<abi::Field> {
     fields.iter().filter(|f| f.source == Source::Column).map(Field::column).collect()
 }
 
-pub(crate) fn type_name(t: abi::Type) -> &'static str {
-    abi::TYPE_NAMES.iter().find(|(other, _)| *other == t).map_or("", |(_, name)| name)
-}
-
-pub(crate) fn type_of(name: &str) -> abi::Type {
-    abi::TYPE_NAMES.iter().find(|(_, other)| *other == name).map_or(abi::Type(0), |(t, _)| *t)
+/// The nodes that the columns of fields take in a frame.
+pub(crate) fn nodes(fields: &[Field]) -> usize {
+    fields.iter().map(|f| f.r#type.nodes()).sum()
 }
 
 /// A column that does not fit.
@@ -305,19 +304,24 @@ enum Convert {
 
 /// Whether a field of one type takes a column of another.
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) fn takes(field: abi::Type, column: abi::Type) -> bool {
+pub(crate) fn takes(field: ColumnType, column: ColumnType) -> bool {
     conversion(column, field).is_some()
 }
 
-/// The conversions: whole numbers widen, and up to 32 bits also to f64; a text can be read as bytes.
-fn conversion(column: abi::Type, field: abi::Type) -> Option<Convert> {
+/// The conversions: whole numbers widen, and up to 32 bits also to f64; a text can be read as bytes, and a decimal as one of more digits
+/// with the same scale. Lists are converted as their elements are.
+fn conversion(column: ColumnType, field: ColumnType) -> Option<Convert> {
     const TIMES: [abi::Type; 2] = [abi::TIMESTAMP, abi::TIMESTAMP_TZ];
     let whole = |t| [abi::I8, abi::I16, abi::I32, abi::I64].iter().position(|x| *x == t);
-    match (column, field) {
+    if column.list != field.list {
+        return None;
+    }
+    match (column.base, field.base) {
+        (abi::DECIMAL128, abi::DECIMAL128) => field.holds(column).then_some(Convert::Same),
         (c, f) if c == f || TIMES.contains(&c) && TIMES.contains(&f) => Some(Convert::Same),
         (abi::UTF8, abi::BINARY) => Some(Convert::Same),
-        (abi::I8 | abi::I16 | abi::I32 | abi::F32, abi::F64) => Some(Convert::Widen(column, field)),
-        (c, f) => (whole(c)? < whole(f)?).then_some(Convert::Widen(column, field)),
+        (c @ (abi::I8 | abi::I16 | abi::I32 | abi::F32), abi::F64) => Some(Convert::Widen(c, abi::F64)),
+        (c, f) => (whole(c)? < whole(f)?).then_some(Convert::Widen(c, f)),
     }
 }
 
@@ -337,8 +341,8 @@ impl Reading {
                     if column.nullable && !f.nullable {
                         return problem(format!("it may be null, so its field must be {nullable}"));
                     }
-                    let Some(found) = conversion(type_of(&column.r#type), f.r#type()) else {
-                        return problem(format!("it is of type {}, its field takes {}", column.r#type, type_name(f.r#type())));
+                    let Some(found) = ColumnType::parse(&column.r#type).and_then(|t| conversion(t, f.r#type())) else {
+                        return problem(format!("it is of type {}, its field takes {}", column.r#type, f.r#type()));
                     };
                     convert = found;
                     r.names.push(column.name.clone());
@@ -355,8 +359,9 @@ impl Reading {
         let r = Reading::bind(fields, schema, nullable)?;
         for f in fields.iter().filter(|f| f.source == Source::Column) {
             let given = schema.iter().find(|c| c.name == f.name).map_or("", |c| c.r#type.as_str());
-            let wanted = type_name(f.r#type());
-            if given != wanted && !(f.r#type == abi::TIMESTAMP && type_of(given) == abi::TIMESTAMP_TZ) {
+            let wanted = f.r#type();
+            let has = ColumnType::parse(given);
+            if has != Some(wanted) && has != Some(wanted.with_zone()) {
                 let message = format!("it is of type {given}, its field takes {wanted}");
                 return Err(ColumnProblem { column: f.name.to_string(), message });
             }
@@ -381,8 +386,11 @@ impl Reading {
             }
             let mut view = columns.next().copied().unwrap_or(ColumnView::NONE);
             if let Convert::Widen(from, to) = f.convert {
-                // SAFETY: the column has so many rows of type `from`.
-                unsafe { widen(from, to, view.values, rows, &mut f.widened) };
+                // SAFETY: the column has so many rows; those of a list are its elements.
+                unsafe {
+                    let values = if view.lists.is_null() { rows } else { *view.lists.cast::<i32>().add(rows) as usize };
+                    widen(from, to, view.values, values, &mut f.widened);
+                }
                 view.values = f.widened.as_ptr();
             }
             self.views.push(view);
@@ -391,7 +399,7 @@ impl Reading {
 }
 
 unsafe fn widen(from: abi::Type, to: abi::Type, values: *const u8, rows: usize, out: &mut Buffer) {
-    out.reserve(rows * width(to));
+    out.reserve(rows * ColumnType::of(to).width());
     let to_ptr = out.as_mut_ptr();
     macro_rules! cases {
         ($(($f:ident, $ft:ty) => ($t:ident, $tt:ty);)*) => {

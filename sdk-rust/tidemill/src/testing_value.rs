@@ -1,4 +1,4 @@
-use crate::{Date, Timestamp};
+use crate::{Date, Decimal, Timestamp};
 
 /// A value of a column in a test: whole numbers, days and microseconds are all `Int`.
 #[derive(Clone, Debug, PartialEq)]
@@ -8,8 +8,14 @@ pub enum Datum {
     Bool(bool),
     Int(i64),
     Float(f64),
+    /// The number without its point, and how many of its digits stand behind it: 19.90 is 1990 and 2.
+    Decimal {
+        unscaled: i128,
+        scale: u32,
+    },
     Text(String),
     Bytes(Vec<u8>),
+    List(Vec<Datum>),
 }
 
 macro_rules! from {
@@ -35,4 +41,16 @@ from! {
     &str, |v| Datum::Text(v.into());
     String, |v| Datum::Text(v);
     &[u8], |v| Datum::Bytes(v.into());
+}
+
+impl<const P: u32, const S: u32> From<Decimal<P, S>> for Datum {
+    fn from(v: Decimal<P, S>) -> Datum {
+        Datum::Decimal { unscaled: v.unscaled(), scale: S }
+    }
+}
+
+impl<T: Into<Datum>> From<Vec<T>> for Datum {
+    fn from(list: Vec<T>) -> Datum {
+        Datum::List(list.into_iter().map(Into::into).collect())
+    }
 }

@@ -1,27 +1,29 @@
 //! Rows on their way to columns of an answer. A row is written into the columns at once, and the columns are lent to the answer, so
 //! that nothing is copied a second time.
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Number};
 use crate::buffer::Buffer;
+use crate::column_type::ColumnType;
 use crate::row::{Field, Row};
 use tidemill_sys::abi;
 
 /// The columns of the rows of one kind.
 pub struct Rows {
-    columns: Vec<ColumnWriter>,    // one for each field, also for those that are passed through
-    types: Vec<(abi::Type, bool)>, // and whether it may be null; type 0 for a field that is no column
-    items: Buffer,                 // the item that each row belongs to, where rows have one
-    identity: bool,                // row i belongs to item i
+    columns: Vec<ColumnWriter>,     // one for each field, also for those that are passed through
+    types: Vec<(ColumnType, bool)>, // and whether it may be null; NONE for a field that is no column
+    items: Buffer,                  // the item that each row belongs to, where rows have one
+    identity: bool,                 // row i belongs to item i
     rows: usize,
     capacity: usize,
 }
 
-/// One column that is being written.
+/// One column that is being written. Values and offsets of a list are those of its elements.
 #[derive(Default)]
 pub struct ColumnWriter {
     values: Buffer,
     offsets: Buffer,
     validity: Buffer,
+    lists: Buffer, // where the elements of each row begin
     nulls: u32,
 }
 
@@ -57,7 +59,7 @@ impl Rows {
         }
     }
 
-    /// Adds a row that belongs to an item, and returns the bytes of its texts.
+    /// Adds a row that belongs to an item, and returns the bytes of its texts and lists.
     #[inline(always)]
     pub fn push_for<R: Row>(&mut self, row: &R::View<'_>, item: u32) -> usize {
         let at = self.rows;
@@ -77,7 +79,7 @@ impl Rows {
         Some(unsafe { std::slice::from_raw_parts(self.items.as_ptr().cast(), self.rows) })
     }
 
-    /// Adds a row and returns the bytes of its texts.
+    /// Adds a row and returns the bytes of its texts and lists.
     #[inline(always)]
     pub fn push<R: Row>(&mut self, row: &R::View<'_>) -> usize {
         if self.rows == self.capacity {
@@ -114,17 +116,12 @@ impl Rows {
         }
         let rows = rows.max(2 * self.capacity).max(ROWS_MIN);
         self.items.reserve(rows * size_of::<u32>());
-        for (c, t) in self.columns.iter_mut().zip(&self.types) {
+        for (c, (t, _)) in self.columns.iter_mut().zip(&self.types) {
             c.validity.reserve(rows.div_ceil(8));
-            match t.0 {
-                abi::Type(0) => {}
-                abi::BOOL => c.values.reserve(rows.div_ceil(8)),
-                abi::UTF8 | abi::BINARY => {
-                    c.offsets.reserve(4 * (rows + 1));
-                    // SAFETY: there is room for the first offset.
-                    unsafe { c.offsets.as_mut_ptr().cast::<i32>().write(0) };
-                }
-                t => c.values.reserve(rows * width(t)),
+            if t.list {
+                reserve_offsets(&mut c.lists, rows);
+            } else {
+                c.reserve(*t, rows);
             }
         }
         self.capacity = rows;
@@ -140,30 +137,36 @@ impl Rows {
         self.rows = rows;
     }
 
-    /// Writes the column of a field as the node at an offset of the answer.
-    pub fn flush(&self, field: usize, tz: bool, to: &mut Answer, node: usize) {
+    /// Writes the column of a field as the node at an offset of the answer, and returns where the next column's begins.
+    pub fn flush(&self, field: usize, tz: bool, to: &mut Answer, node: usize) -> usize {
         let (c, t, n) = (&self.columns[field], self.types[field].0, self.rows);
-        to.put_u16(node, if tz { abi::TIMESTAMP_TZ } else { t }.0);
+        let t = if tz { t.with_zone() } else { t };
+        to.put_u16(node, t.number().0);
         to.put_u32(node + 4, n as u32);
-        if n == 0 {
-            return;
-        }
-        if c.nulls > 0 {
+        if n > 0 && c.nulls > 0 {
             to.put_u32(node + 8, c.nulls);
             to.buffer(node + 16, written(&c.validity, n.div_ceil(8)));
         }
-        match t {
-            abi::BOOL => to.buffer(node + 32, written(&c.values, n.div_ceil(8))),
-            abi::UTF8 | abi::BINARY => {
-                to.buffer(node + 24, written(&c.offsets, 4 * (n + 1)));
-                to.buffer(node + 32, &c.values);
-            }
-            t => to.buffer(node + 32, written(&c.values, n * width(t))),
+        let next = node + abi::NODE_SIZE as usize;
+        if !t.list {
+            c.flush(t, n, to, node);
+            return next;
         }
+        to.put_u32(node + 12, 1);
+        let mut elements = 0;
+        if n > 0 {
+            to.buffer(node + 24, written(&c.lists, 4 * (n + 1)));
+            // SAFETY: each row wrote where its elements end.
+            elements = unsafe { c.lists.as_ptr().cast::<i32>().add(n).read() as usize };
+        }
+        to.put_u16(next, t.base.0);
+        to.put_u32(next + 4, elements as u32);
+        c.flush(t.element(), elements, to, next);
+        next + abi::NODE_SIZE as usize
     }
 }
 
-/// Only texts have offsets.
+/// Only texts have offsets, also as elements of a list.
 fn is_text(offsets: &Buffer) -> bool {
     offsets.capacity() > 0
 }
@@ -175,17 +178,56 @@ fn written(b: &Buffer, n: usize) -> &[u8] {
     unsafe { std::slice::from_raw_parts(b.as_ptr(), n) }
 }
 
-/// The bytes that a value takes in a frame, without the contents of texts.
-pub const fn width(t: abi::Type) -> usize {
-    match t {
-        abi::BOOL | abi::I8 => 1,
-        abi::I16 => 2,
-        abi::I64 | abi::F64 | abi::TIMESTAMP | abi::TIMESTAMP_TZ => 8,
-        _ => 4,
-    }
+/// Makes room for the offsets of so many rows, the first of which is 0.
+fn reserve_offsets(offsets: &mut Buffer, rows: usize) {
+    offsets.reserve(4 * (rows + 1));
+    // SAFETY: there is room for the first offset.
+    unsafe { offsets.as_mut_ptr().cast::<i32>().write(0) };
 }
 
 impl ColumnWriter {
+    /// Makes room for so many values of a type that is no list.
+    fn reserve(&mut self, t: ColumnType, values: usize) {
+        match t.base {
+            abi::Type(0) => {}
+            abi::BOOL => self.values.reserve(values.div_ceil(8)),
+            abi::UTF8 | abi::BINARY => reserve_offsets(&mut self.offsets, values),
+            _ => self.values.reserve(values * t.width()),
+        }
+    }
+
+    /// Writes the buffers of so many values, of a type that is no list, into a node.
+    fn flush(&self, t: ColumnType, values: usize, to: &mut Answer, node: usize) {
+        if values == 0 {
+            return;
+        }
+        match t.base {
+            abi::BOOL => to.buffer(node + 32, written(&self.values, values.div_ceil(8))),
+            abi::UTF8 | abi::BINARY => {
+                to.buffer(node + 24, written(&self.offsets, 4 * (values + 1)));
+                to.buffer(node + 32, &self.values);
+            }
+            _ => to.buffer(node + 32, written(&self.values, values * t.width())),
+        }
+    }
+
+    /// Begins the list of a row, behind those of all rows before: makes room for n elements, and returns the index of the first.
+    pub(crate) unsafe fn list(&mut self, element: ColumnType, row: usize, n: usize) -> usize {
+        unsafe {
+            let offsets = self.lists.as_mut_ptr().cast::<i32>().add(row);
+            let first = offsets.read() as usize;
+            offsets.add(1).write((first + n) as i32);
+            self.reserve(element, first + n);
+            first
+        }
+    }
+
+    /// Writes numbers from an index on. Room for them must have been made.
+    #[inline(always)]
+    pub(crate) unsafe fn numbers<T: Number>(&mut self, first: usize, values: &[T]) {
+        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.values.as_mut_ptr().cast::<T>().add(first), values.len()) };
+    }
+
     /// Writes a number. Room for the row must have been made.
     #[inline(always)]
     pub(crate) unsafe fn number<T: Copy>(&mut self, row: usize, value: T) {
@@ -213,17 +255,19 @@ impl ColumnWriter {
     }
 
     /// Writes a zero of that type, behind the values of all rows before.
-    pub(crate) unsafe fn zero(&mut self, t: abi::Type, row: usize) {
+    pub(crate) unsafe fn zero(&mut self, t: ColumnType, row: usize) {
         unsafe {
-            match t {
+            match t.number() {
                 abi::Type(0) => {}
                 abi::BOOL => self.bool(row, false),
                 abi::UTF8 | abi::BINARY => self.text(row, &[]),
-                t => match width(t) {
+                abi::LIST => _ = self.list(t.element(), row, 0),
+                _ => match t.width() {
                     1 => self.number(row, 0u8),
                     2 => self.number(row, 0u16),
                     4 => self.number(row, 0u32),
-                    _ => self.number(row, 0u64),
+                    8 => self.number(row, 0u64),
+                    _ => self.number(row, 0u128),
                 },
             }
         }
@@ -238,7 +282,13 @@ impl ColumnWriter {
     /// Copies the offsets of all rows, one more than there are rows.
     pub(crate) fn copy_offsets(&mut self, offsets: &[i32]) {
         self.offsets.clear();
-        self.offsets.push(crate::answer::Number::bytes(offsets));
+        self.offsets.push(Number::bytes(offsets));
+    }
+
+    /// Copies where the elements of all rows begin, one more than there are rows.
+    pub(crate) fn copy_lists(&mut self, offsets: &[i32]) {
+        self.lists.clear();
+        self.lists.push(Number::bytes(offsets));
     }
 
     /// Copies which rows have a value.

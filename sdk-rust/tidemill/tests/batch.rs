@@ -133,7 +133,7 @@ impl Scaler {
     }
 }
 
-tidemill::operators!(Scaler, Lopsided);
+tidemill::operators!(Scaler, Lopsided, Sorter);
 
 #[test]
 fn the_batch_interface() {
@@ -245,4 +245,172 @@ fn columns_of_other_lengths_show() {
             assert_eq!(r.message, "column n of an emitted batch has another number of rows than the batch");
         }
     }
+}
+
+#[derive(Columns)]
+struct Baskets<'a> {
+    prices: Lists<'a, &'a [Decimal<10, 2>]>,
+    tags: Nulls<'a, Lists<'a, Texts<'a>>>,
+    flags: Lists<'a, Bits<'a>>,
+    limit: &'a [Decimal<12, 2>],
+}
+
+#[derive(Columns)]
+struct SortedColumns<'a> {
+    prices: Lists<'a, &'a [Decimal<10, 2>]>,
+    tags: Nulls<'a, Lists<'a, Texts<'a>>>,
+    raw: Lists<'a, Binaries<'a>>,
+    flags: Lists<'a, Bits<'a>>,
+    limit: FromInput,
+    total: Nulls<'a, &'a [Decimal<12, 2>]>,
+}
+
+#[derive(Row, Clone, Debug, PartialEq)]
+struct Basket {
+    prices: Vec<Decimal<10, 2>>,
+    tags: Option<Vec<String>>,
+    flags: Vec<bool>,
+    limit: Decimal<12, 2>,
+}
+
+#[derive(Row, Debug, PartialEq)]
+struct Sorted {
+    prices: Vec<Decimal<10, 2>>,
+    tags: Option<Vec<String>>,
+    raw: Vec<Vec<u8>>,
+    flags: Vec<bool>,
+    limit: Decimal<12, 2>,
+    total: Option<Decimal<12, 2>>,
+}
+
+/// Sorts lists, and adds prices up to a limit.
+#[derive(Operator)]
+struct Sorter {
+    #[tm(name = "in")]
+    input: BatchIn<Baskets<'static>>,
+    out: BatchOut<SortedColumns<'static>>,
+    #[local]
+    made: MadeLists,
+}
+
+#[derive(Default)]
+struct MadeLists {
+    price_lists: ListsBuf,
+    prices: Vec<Decimal<10, 2>>,
+    tag_lists: ListsBuf,
+    tags: TextsBuf,
+    tagged: BitsBuf,
+    raw: BinariesBuf,
+    flags: BitsBuf,
+    flag_lists: ListsBuf,
+    totals: Vec<Decimal<12, 2>>,
+    total: BitsBuf,
+}
+
+#[operator]
+impl Sorter {
+    #[on_batch(input)]
+    fn on_batch(&mut self, c: Baskets<'_>, batch: Batch<'_>) {
+        let m = &mut self.made;
+        m.price_lists.clear();
+        m.prices.clear();
+        m.tag_lists.clear();
+        m.tags.clear();
+        m.tagged.clear();
+        m.raw.clear();
+        m.flags.clear();
+        m.flag_lists.clear();
+        m.totals.clear();
+        m.total.clear();
+        for i in 0..batch.rows() {
+            let mut prices = c.prices.get(i).to_vec();
+            prices.sort();
+            let sum = prices.iter().try_fold(Decimal::<12, 2>::ZERO, |sum, price| sum.checked_add(price.rescale()?));
+            let sum = sum.filter(|sum| *sum <= c.limit[i]);
+            m.totals.push(sum.unwrap_or_default());
+            m.total.push(sum.is_some());
+            m.price_lists.push(prices.len());
+            m.prices.extend(prices);
+            let tags = &c.tags.column;
+            let mut tags: Vec<&str> = tags.range(i).map(|j| tags.elements.get(j)).collect();
+            tags.sort();
+            m.tagged.push(!c.tags.is_null(i));
+            m.tag_lists.push(tags.len());
+            for tag in tags {
+                m.tags.push(tag);
+                m.raw.push(tag.as_bytes());
+            }
+            let flags = c.flags.range(i);
+            m.flag_lists.push(flags.len());
+            flags.rev().for_each(|j| m.flags.push(c.flags.elements.get(j)));
+        }
+        self.out.emit(SortedColumns {
+            prices: m.price_lists.lists(&m.prices),
+            tags: Nulls { column: m.tag_lists.lists(m.tags.texts()), valid: m.tagged.bits() },
+            raw: m.tag_lists.lists(m.raw.binaries()),
+            flags: m.flag_lists.lists(m.flags.bits()),
+            limit: FromInput,
+            total: Nulls { column: &m.totals, valid: m.total.bits() },
+        });
+    }
+}
+
+#[test]
+fn lists_and_decimals_as_columns() {
+    let price = |n: i128| Decimal::from_unscaled(n).expect("ten digits");
+    let rows: Vec<Basket> = (0..60i128)
+        .map(|i| Basket {
+            prices: (0..i % 4).map(|j| price((i * 7919 + j * 104_729) % 1000 - 300)).collect(),
+            tags: (i % 5 > 0).then(|| (0..i % 3).map(|j| format!("{}ü", (i * 31 + j * 17) % 10)).collect()),
+            flags: (0..i % 11).map(|j| (i * j) % 3 == 0).collect(),
+            limit: Decimal::try_from(i % 6).expect("one digit"),
+        })
+        .collect();
+    let sorted = |b: &Basket| {
+        let (mut prices, mut tags) = (b.prices.clone(), b.tags.clone());
+        prices.sort_by_key(|p| p.unscaled());
+        tags.iter_mut().for_each(|t| t.sort());
+        let sum: i128 = prices.iter().map(|p| p.unscaled()).sum();
+        Sorted {
+            raw: tags.iter().flatten().map(|t| t.clone().into_bytes()).collect(),
+            total: Decimal::from_unscaled(sum).filter(|sum| *sum <= b.limit),
+            flags: b.flags.iter().copied().rev().collect(),
+            limit: b.limit,
+            prices,
+            tags,
+        }
+    };
+    for shake in 0..4 {
+        let mut h = Harness::new::<Sorter>(Config::new().shake(shake));
+        h.send("in", rows.clone());
+        assert_eq!(h.rows::<Sorted>("out"), rows.iter().map(sorted).collect::<Vec<_>>());
+        // No row has any element.
+        let empty = Basket { prices: Vec::new(), tags: None, flags: Vec::new(), limit: Decimal::ZERO };
+        h.send("in", vec![empty.clone(); 3]);
+        assert_eq!(h.rows::<Sorted>("out"), [&empty; 3].map(sorted));
+    }
+}
+
+#[test]
+#[should_panic(expected = "2 elements for lists of 3")]
+fn elements_of_another_number_show() {
+    let mut lists = ListsBuf::default();
+    lists.push(0);
+    lists.push(3);
+    lists.lists(&[1i64, 2][..]);
+}
+
+#[test]
+fn columns_of_lists_are_not_converted() {
+    #[derive(Row)]
+    #[allow(dead_code)]
+    struct Other {
+        prices: Vec<Decimal<9, 2>>,
+        tags: Vec<String>,
+        flags: Vec<bool>,
+        limit: Decimal<12, 2>,
+    }
+    let refused = Harness::open::<Sorter>(Config::new().input::<Other>("in")).err();
+    let want = "port in, column prices: it is of type list<decimal128(9,2)>, its field takes list<decimal128(10,2)>";
+    assert_eq!(refused.as_deref(), Some(want));
 }

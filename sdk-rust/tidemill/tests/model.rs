@@ -52,15 +52,19 @@ struct Cell {
     text: String,
     bytes: Vec<u8>,
     maybe: Option<i32>,
+    price: Decimal<20, 4>,
+    marks: Option<Vec<i64>>,
 }
 
-/// A value of borrowed texts.
+/// A value of borrowed texts and lists.
 #[derive(Row, Clone, Copy, Debug, PartialEq)]
 struct Lent<'a> {
     n: i64,
     text: &'a str,
     bytes: &'a [u8],
     maybe: Option<i32>,
+    price: Decimal<20, 4>,
+    marks: Option<&'a [i64]>,
 }
 
 #[derive(Row, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,8 +104,16 @@ fn maybe(n: i64) -> Option<i32> {
     (n % 3 != 0).then_some(n as i32)
 }
 
+fn price(n: i64) -> Decimal<20, 4> {
+    Decimal::try_from(n * 98_765_432_109_876).expect("sixteen digits")
+}
+
+fn marks(n: i64, text: &str) -> Option<Vec<i64>> {
+    (n % 5 != 0).then(|| (0..text.len() as i64 * 3).map(|i| n - i).collect())
+}
+
 fn cell(n: i64, text: &str) -> Cell {
-    Cell { n, text: text.into(), bytes: format!("{text}!").into_bytes(), maybe: maybe(n) }
+    Cell { n, text: text.into(), bytes: format!("{text}!").into_bytes(), maybe: maybe(n), price: price(n), marks: marks(n, text) }
 }
 
 #[operator]
@@ -111,13 +123,15 @@ impl Program {
         self.notch.add(1);
         let key = Part { n: c.n as i16, text: c.text };
         let mut bytes = format!("{}!", c.text).into_bytes();
-        let value = Lent { n: c.n, text: c.text, bytes: &bytes, maybe: maybe(c.n) };
+        let mut marks = marks(c.n, c.text);
+        let value = Lent { n: c.n, text: c.text, bytes: &bytes, maybe: maybe(c.n), price: price(c.n), marks: marks.as_deref() };
         match c.op {
             "set" => self.cell.set(cell(c.n, c.text)),
             "edit" => {
                 let e = self.cell.edit();
                 e.n += c.n;
                 e.text += c.text;
+                e.marks.get_or_insert_default().push(c.n);
                 *self.count.edit() += c.n;
             }
             "clear" => {
@@ -129,6 +143,7 @@ impl Program {
                 self.list.append(value);
                 self.names.append(c.text.into());
                 bytes[0] = b'?'; // what was written is a copy
+                marks.iter_mut().flatten().for_each(|mark| *mark = 0);
             }
             "list" => self.list(),
             "drop" => {
@@ -141,6 +156,7 @@ impl Program {
                 self.map.set(key, value);
                 self.small.set(c.n, c.text.into());
                 bytes[0] = b'?';
+                marks.iter_mut().flatten().for_each(|mark| *mark = 0);
             }
             "grow" => self.small.edit(c.n).push_str(c.text),
             "delete" => {
@@ -296,7 +312,7 @@ struct ModelTimer {
 const TIMERS: [&str; 4] = ["early", "late", "once", "clock"];
 
 fn lent(c: &Cell) -> Lent<'_> {
-    Lent { n: c.n, text: &c.text, bytes: &c.bytes, maybe: c.maybe }
+    Lent { n: c.n, text: &c.text, bytes: &c.bytes, maybe: c.maybe, price: c.price, marks: c.marks.as_deref() }
 }
 
 fn part(key: &(i16, String)) -> Part<'_> {
@@ -315,6 +331,7 @@ impl Model {
                 let e = k.cell.get_or_insert_with(Cell::default);
                 e.n += c.n;
                 e.text += &c.text;
+                e.marks.get_or_insert_default().push(c.n);
                 *k.count.get_or_insert(0) += c.n;
             }
             "clear" => (k.cell, k.count) = (None, None),

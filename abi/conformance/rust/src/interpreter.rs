@@ -1,7 +1,7 @@
 //! The operators.
 
 use crate::reader::Reader;
-use crate::{DrawnRow, InRow, KeyRow, MoreRow, OwnKey, Pair, PairKey, PassedRow, Record, TimedRow, ValuesRow};
+use crate::{Amount, DrawnRow, InRow, KeyRow, MoreRow, OwnKey, Pair, PairKey, PassedRow, Record, TimedRow, ValuesRow};
 use tidemill::prelude::*;
 
 /// What the interpreter knows of the row, timer or callback under way.
@@ -56,12 +56,18 @@ struct Parts {
     cell: Value<Record>,
     #[tm(prefetch = "none")]
     plain: Value<Record>,
+    #[tm(prefetch = "in", ttl = "100ms")]
+    brief: Value<Record>,
     items: List<Record>,
     #[tm(prefetch)]
     near: List<Record>,
+    #[tm(prefetch = "in", ttl = "250ms")]
+    fading: List<Record>,
     words: Map<&'static str, Record>,
     #[tm(prefetch)]
     close: Map<&'static str, Record>,
+    #[tm(prefetch = "in", ttl = "1s")]
+    mist: Map<&'static str, Record>,
     #[tm(prefetch = "in")]
     pairs: Map<Pair<'static>, i64>,
     programs: Map<&'static str, Vec<u8>>,
@@ -103,7 +109,7 @@ trait Entry {
     fn number(value: &mut Self::Value) -> &mut i64;
 }
 
-/// An entry of words or close.
+/// An entry of words, close or mist.
 struct Word;
 
 impl Entry for Word {
@@ -141,10 +147,10 @@ impl Entry for PairEntry {
         r.pair()
     }
     fn view(k: &PairKey) -> Pair<'_> {
-        Pair { small: k.small, flag: k.flag, day: k.day, at: k.at, text: &k.text }
+        Pair { small: k.small, amount: k.amount, flag: k.flag, day: k.day, at: k.at, text: &k.text }
     }
     fn name(k: Pair<'_>) -> String {
-        format!("{},{},{},{},{}", k.small, k.flag as u8, k.day.0, k.at.0, k.text)
+        format!("{},{},{},{},{},{}", k.small, k.amount, k.flag as u8, k.day.0, k.at.0, k.text)
     }
     fn keep(record: Record) -> i64 {
         record.large
@@ -239,10 +245,11 @@ impl Parts {
             0..=5 => self.emits(item, n, r),
             6..=9 => self.value(item, n, r),
             10..=13 => self.list(item, n, r),
-            14..=19 => match r.index(3) {
+            14..=19 => match r.index(4) {
                 0 => self.word(item, n, r),
                 1 => self.near_word(item, n, r),
-                _ => self.pair(item, n, r),
+                2 => self.pair(item, n, r),
+                _ => self.misty_word(item, n, r),
             },
             20..=22 => self.timer(item, n, r),
             _ => return self.other(item, n, r),
@@ -253,6 +260,7 @@ impl Parts {
     map_commands!(word, scan_words, words, Word);
     map_commands!(near_word, scan_close, close, Word);
     map_commands!(pair, scan_pairs, pairs, PairEntry);
+    map_commands!(misty_word, scan_mist, mist, Word);
 
     fn own(&self, item: &Item) -> OwnKey<'_> {
         if !item.keyed {
@@ -314,13 +322,17 @@ impl Parts {
     }
 
     fn value(&mut self, item: &mut Item, n: i16, r: &mut Reader<'_>) {
-        let which = r.index(2);
+        let which = r.index(3);
         let record = (n == 7).then(|| r.record());
         let number = if n == 8 { r.number() } else { 0 };
         if !item.keyed {
             return;
         }
-        let value = if which == 0 { &mut self.cell } else { &mut self.plain };
+        let value = match which {
+            0 => &mut self.cell,
+            1 => &mut self.plain,
+            _ => &mut self.brief,
+        };
         match (n, record) {
             (6, _) => {
                 let record = value.get();
@@ -336,12 +348,12 @@ impl Parts {
     }
 
     fn list(&mut self, item: &mut Item, n: i16, r: &mut Reader<'_>) {
-        let which = r.index(2);
+        let which = r.index(3);
         let record = (n == 12).then(|| r.record());
         if !item.keyed {
             return;
         }
-        let list = if which == 0 { &self.items } else { &self.near };
+        let list = [&self.items, &self.near, &self.fading][which];
         match (n, record) {
             (10, _) => {
                 for (i, record) in (0..).zip(list.iter()) {
@@ -558,7 +570,33 @@ operator! {
 
 fn passed(n: i64) -> PassedRow {
     let of = FromInput;
-    PassedRow { k: FromKey, g: FromKey, n, text: of, unread: of, moved: of, bytes: of, flag: of, single: of, tiny: of }
+    PassedRow {
+        k: FromKey,
+        g: FromKey,
+        n,
+        text: of,
+        unread: of,
+        moved: of,
+        bytes: of,
+        flag: of,
+        single: of,
+        tiny: of,
+        amount: of,
+        numbers: of,
+        names: of,
+        cost: cost(n),
+        ramp: ramp(n),
+    }
+}
+
+/// The amount of so many units of its last digit.
+fn cost(n: i64) -> Amount {
+    Amount::from_unscaled(n.into()).unwrap_or_default()
+}
+
+/// As many times n as its last two bits say.
+fn ramp(n: i64) -> Vec<i64> {
+    vec![n; (n & 3) as usize]
 }
 
 /// The columns of port in.
@@ -577,6 +615,9 @@ pub struct InColumns<'a> {
     zoned: Nulls<'a, &'a [Timestamp]>,
     text: Nulls<'a, Texts<'a>>,
     bytes: Binaries<'a>,
+    amount: Nulls<'a, &'a [Amount]>,
+    numbers: Lists<'a, &'a [i64]>,
+    names: Nulls<'a, Lists<'a, Texts<'a>>>,
     #[tm(event_time)]
     time: &'a [Timestamp],
 }
@@ -605,6 +646,11 @@ pub struct PassedColumns<'a> {
     flag: FromInput,
     single: FromInput,
     tiny: FromInput,
+    amount: FromInput,
+    numbers: FromInput,
+    names: FromInput,
+    cost: &'a [Amount],
+    ramp: Lists<'a, &'a [i64]>,
 }
 
 /// Takes its rows as columns, and emits to port passed as columns.
@@ -639,6 +685,9 @@ operator! {
                 zoned: at(&c.zoned, i),
                 text: (!c.text.is_null(i)).then(|| c.text.column.get(i).into()),
                 bytes: c.bytes.get(i).into(),
+                amount: at(&c.amount, i),
+                numbers: c.numbers.get(i).into(),
+                names: names(&c.names, i),
             };
             let mut item = Item::of_in(record, c.time[i]);
             self.parts.run(&mut item, c.program.get(i))?;
@@ -647,10 +696,32 @@ operator! {
                 numbers.push(n);
             }
         }
+        let (mut lists, mut ramps) = (ListsBuf::default(), Vec::new());
+        for n in &numbers {
+            let ramp = ramp(*n);
+            lists.push(ramp.len());
+            ramps.extend(ramp);
+        }
         let of = FromInput;
         self.passed.emit_for(
             &items,
-            PassedColumns { k: FromKey, g: FromKey, n: &numbers, text: of, unread: of, moved: of, bytes: of, flag: of, single: of, tiny: of },
+            PassedColumns {
+                k: FromKey,
+                g: FromKey,
+                n: &numbers,
+                text: of,
+                unread: of,
+                moved: of,
+                bytes: of,
+                flag: of,
+                single: of,
+                tiny: of,
+                amount: of,
+                numbers: of,
+                names: of,
+                cost: &numbers.iter().map(|n| cost(*n)).collect::<Vec<_>>(),
+                ramp: lists.lists(&ramps),
+            },
         );
         Ok(())
     }
@@ -663,6 +734,12 @@ operator! {
         }
         Ok(())
     }
+}
+
+/// Row i of the column names.
+fn names(column: &Nulls<'_, Lists<'_, Texts<'_>>>, i: usize) -> Option<Vec<String>> {
+    let words = column.column.range(i).map(|j| column.column.elements.get(j).into());
+    (!column.is_null(i)).then(|| words.collect())
 }
 
 /// Row i of a column that may have nulls.

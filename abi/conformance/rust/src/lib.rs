@@ -6,6 +6,9 @@ mod reader;
 use interpreter::{Columnar, Interpreter};
 use tidemill::prelude::*;
 
+/// An amount of money.
+pub type Amount = Decimal<20, 4>;
+
 /// The record of PROGRAM.md.
 #[derive(Row, Clone, Default)]
 pub struct Record {
@@ -22,6 +25,9 @@ pub struct Record {
     pub zoned: Option<Timestamp>,
     pub text: Option<String>,
     pub bytes: Vec<u8>,
+    pub amount: Option<Amount>,
+    pub numbers: Vec<i64>,
+    pub names: Option<Vec<String>>,
 }
 
 /// A row of port in.
@@ -84,6 +90,11 @@ pub struct PassedRow {
     pub flag: FromInput,
     pub single: FromInput,
     pub tiny: FromInput,
+    pub amount: FromInput,
+    pub numbers: FromInput,
+    pub names: FromInput,
+    pub cost: Amount,
+    pub ramp: Vec<i64>,
 }
 
 /// A row of port timed.
@@ -108,6 +119,7 @@ pub struct DrawnRow<'a> {
 #[derive(Row, Clone, Copy)]
 pub struct Pair<'a> {
     pub small: i16,
+    pub amount: Amount,
     pub flag: bool,
     pub day: Date,
     pub at: Timestamp,
@@ -117,6 +129,7 @@ pub struct Pair<'a> {
 /// A pair that owns its text.
 pub struct PairKey {
     pub small: i16,
+    pub amount: Amount,
     pub flag: bool,
     pub day: Date,
     pub at: Timestamp,

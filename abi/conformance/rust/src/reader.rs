@@ -1,6 +1,6 @@
 //! Takes programs apart, as PROGRAM.md says.
 
-use crate::{PairKey, Record};
+use crate::{Amount, PairKey, Record};
 use tidemill::{Date, Timestamp};
 
 const NUMBERS: [i64; 16] = [
@@ -62,6 +62,26 @@ const TIMES: [i64; 16] = [
     253_402_300_800_000_000,
 ];
 
+/// Amounts without their points.
+const DECIMALS: [i128; 16] = [
+    10i128.pow(20) - 1,
+    -10i128.pow(20) + 1,
+    i64::MAX as i128,
+    1 << 63,
+    -(1 << 63),
+    -(1 << 63) - 1,
+    u64::MAX as i128,
+    1 << 64,
+    -(1 << 64),
+    -(1 << 64) - 1,
+    10i128.pow(19),
+    -10i128.pow(19),
+    10_000,
+    -10_000,
+    1 << 32,
+    -(1 << 32),
+];
+
 const SYMBOLS: [&str; 16] = ["a", "b", "c", "z", "A", "0", " ", "\0", "é", "ß", "中", "😀", "\n", "\"", "\x7f", "\u{e000}"];
 
 /// Past a program's end every byte is zero.
@@ -113,10 +133,18 @@ impl<'p> Reader<'p> {
         }
     }
 
-    /// The byte before a text or octets: how many symbols there are, and how often all of them.
-    fn counted(&mut self) -> (u8, usize) {
+    fn amount(&mut self) -> Amount {
+        let unscaled = match self.byte() {
+            b @ 240.. => DECIMALS[b as usize - 240],
+            b => b as i128 - 120,
+        };
+        Amount::from_unscaled(unscaled).unwrap_or_default()
+    }
+
+    /// The byte before a text, octets or a list: how many there are, less than `most`, and how often all of them.
+    fn counted(&mut self, most: u8) -> (u8, usize) {
         let c = self.byte();
-        (c % 8, if c >= 248 { 64 } else { 1 })
+        (c % most, if c >= 248 { 64 } else { 1 })
     }
 
     fn symbols(&mut self, n: u8) -> String {
@@ -124,13 +152,24 @@ impl<'p> Reader<'p> {
     }
 
     pub fn text(&mut self) -> String {
-        let (n, times) = self.counted();
+        let (n, times) = self.counted(8);
         self.symbols(n).repeat(times)
     }
 
     fn octets(&mut self) -> Vec<u8> {
-        let (n, times) = self.counted();
+        let (n, times) = self.counted(8);
         (0..n).map(|_| self.byte()).collect::<Vec<u8>>().repeat(times)
+    }
+
+    fn numbers(&mut self) -> Vec<i64> {
+        let (n, times) = self.counted(4);
+        (0..n).map(|_| self.number()).collect::<Vec<i64>>().repeat(times)
+    }
+
+    fn words(&mut self) -> Vec<String> {
+        let (n, times) = self.counted(4);
+        let words: Vec<String> = (0..n).map(|_| self.word()).collect();
+        words.iter().cycle().take(words.len() * times).cloned().collect()
     }
 
     pub fn word(&mut self) -> String {
@@ -161,12 +200,16 @@ impl<'p> Reader<'p> {
             zoned: has(9).then(|| Timestamp(self.number())),
             text: has(10).then(|| self.text()),
             bytes: if has(11) { self.octets() } else { Vec::new() },
+            amount: has(12).then(|| self.amount()),
+            numbers: if has(13) { self.numbers() } else { Vec::new() },
+            names: has(14).then(|| self.words()),
         }
     }
 
     pub fn pair(&mut self) -> PairKey {
-        let small = self.number() as i16;
+        let (small, amount) = (self.number() as i16, self.amount());
         let b = self.byte() as i64;
-        PairKey { small, flag: b & 1 != 0, day: Date((b as i32 >> 1 & 7) - 4), at: Timestamp((b >> 4) - 8), text: self.word() }
+        let (day, at) = (Date((b as i32 >> 1 & 7) - 4), Timestamp((b >> 4) - 8));
+        PairKey { small, amount, flag: b & 1 != 0, day, at, text: self.word() }
     }
 }

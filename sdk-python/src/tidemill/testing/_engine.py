@@ -14,10 +14,10 @@ from tidemill._column import FORMATS, Buffers, Column, buffers, lay_out
 from tidemill._declare import Binding, Field, InPort, OutPort, Rows, State
 from tidemill._errors import Error
 from tidemill._parts import Fired
-from tidemill._types import WIDTHS
+from tidemill._types import LIST, WIDTHS, Type
 from tidemill._values import from_plain, to_plain
 from tidemill.testing import _store as stores
-from tidemill.testing._store import Plain, Store, Timer, TimerChange
+from tidemill.testing._store import Plain, Store, Timer, TimerChange, Written
 
 # Kinds of frames.
 BATCH, TIMERS, WATERMARK, END = 1, 2, 3, 4
@@ -27,6 +27,9 @@ NO_ITEM = -1
 
 # The part of frame_bytes at which a frame ends: the rest is room for what its last item does.
 ANSWER_SHARE = 2
+
+# An upper bound of what an element of a list takes in an answer, without the contents of texts.
+ELEMENT_BYTES = max(WIDTHS.values())
 
 # What a change of a timer takes in an answer, without its tag.
 TIMER_BYTES = 4 + 2 + 1 + 1 + 8 + 4
@@ -76,6 +79,7 @@ class Engine:
         self.effects = Effects()
         self.kind = 0  # of the frame under way; 0 where there is none
         self.items: list[Item] = []
+        self.now = 0  # the processing time of the frame
         self.frame = 0  # counts frames and their repetitions
         self.item = NO_ITEM  # under way
         self.key: Plain | None = None  # of that item
@@ -103,6 +107,7 @@ class Engine:
         """Runs a frame. Raises Failed where nothing of it takes effect."""
         operator = self.binding.operator
         operator.watermark, operator.processing_time, operator._seed = watermark, processing_time, seed
+        self.now = processing_time
         limit = self.binding.limits["frame_bytes"]
         count = len(items)
         while True:
@@ -164,7 +169,7 @@ class Engine:
         values: dict[str, Any] = {}
         for f in port.rows.fields:
             plain = [item.time for item in self.items] if f.column == declare.EVENT_TIME else [row[f.column] for row in rows]
-            values[f.attribute] = input_column(lay_out(plain, f.type), len(rows), f.type, views)
+            values[f.attribute] = input_column(lay_out(plain, f.type), f.type, views)
         batch = InputBatch(self, make(port.rows.cls, values), len(rows))
         try:
             check_result(port, port.handler(batch))
@@ -178,14 +183,14 @@ class Engine:
         key = self.state_key()
         cell = self.effects.cells.get((state, key), self)
         if cell is self:
-            cell = self.effects.cells[state, key] = stores.copy_cell(self.store.cell(state, key))
+            cell = self.effects.cells[state, key] = stores.copy_cell(self.store.cell(state, key, self.now))
         return cell
 
     def cell(self, state: int) -> Any:
         """The cell of the current key."""
         key = self.state_key()
         cell = self.effects.cells.get((state, key), self)
-        return self.store.cell(state, key) if cell is self else cell
+        return self.store.cell(state, key, self.now) if cell is self else cell
 
     def state_key(self) -> Plain:
         """The current key, for state."""
@@ -211,29 +216,34 @@ def make(cls: type | None, values: dict[str, Any]) -> Any:
 def make_row(rows: Rows, plain: Plain, time: int = 0) -> Any:
     """The object that stands for the values of a section's columns."""
     if rows.cls is None:
-        return from_plain(plain[rows.fields[0].column], rows.fields[0].form)
+        f = rows.fields[0]
+        return from_plain(plain[f.column], f.form, f.element)
     values = {}
     for f in rows.fields:
-        values[f.attribute] = from_plain(time if f.column == declare.EVENT_TIME else plain[f.column], f.form)
+        values[f.attribute] = from_plain(time if f.column == declare.EVENT_TIME else plain[f.column], f.form, f.element)
     return make(rows.cls, values)
 
 
 def take_row(rows: Rows, row: Any, what: str) -> Plain:
     """The plain values of a row's fields."""
     if rows.cls is None:
-        f = rows.fields[0]
-        return (to_plain(row, f.name, f.type, f.form, f.nullable),)
+        return (_plain_of(row, rows.fields[0]),)
     if not isinstance(row, rows.cls):
         raise TypeError(f"{what}: it takes {rows.cls.__name__}, not {type(row).__name__}")
-    return tuple(to_plain(getattr(row, f.attribute), f.name, f.type, f.form, f.nullable) for f in rows.fields)
+    return tuple(_plain_of(getattr(row, f.attribute), f) for f in rows.fields)
 
 
-def text_bytes(plain: Plain) -> int:
-    """The bytes of the texts of a row."""
-    return sum(len(v.encode() if isinstance(v, str) else v) for v in plain if isinstance(v, (str, bytes)))
+def _plain_of(value: Any, f: Field) -> Any:
+    return to_plain(value, f.name, f.type, f.form, f.nullable, f.element)
 
 
-def input_column(b: Buffers, rows: int, type: int, views: list[memoryview]) -> Column[Any]:
+def content_bytes(plain: Plain) -> int:
+    """What the contents of a row's texts and lists take at most."""
+    texts = sum(len(v.encode() if isinstance(v, str) else v) for v in plain if isinstance(v, (str, bytes)))
+    return texts + sum(ELEMENT_BYTES * len(v) + content_bytes(v) for v in plain if isinstance(v, tuple))
+
+
+def input_column(b: Buffers, type: Type, views: list[memoryview]) -> Column[Any]:
     """A column of a batch, whose views are added to a list."""
 
     def view(buffer: Any, format: Any) -> Any:
@@ -243,7 +253,17 @@ def input_column(b: Buffers, rows: int, type: int, views: list[memoryview]) -> C
         views.append(whole.cast(format))
         return views[-1]
 
-    return Column(rows, view(b.values, FORMATS[type]), view(b.offsets, "i"), view(b.validity, "B"), type)
+    if b.element and type.element:
+        values: Any = input_column(b.element, type.element, views)
+    else:
+        values = view(b.values, FORMATS[type.number])
+    return Column(b.rows, values, view(b.offsets, "i"), view(b.validity, "B"), type.number, type.scale)
+
+
+def buffer_bytes(b: Buffers) -> int:
+    """What the buffers of a column take."""
+    own = sum(memoryview(buffer).nbytes for buffer in (b.values, b.offsets, b.validity) if buffer is not None)
+    return own + (buffer_bytes(b.element) if b.element else 0)
 
 
 class Output:
@@ -266,7 +286,7 @@ class Output:
         self.check()
         effects = self._engine.effects
         effects.rows.append((self._id, self._engine.item, plain))
-        effects.bytes += self._port.bytes + text_bytes(plain)
+        effects.bytes += self._port.bytes + content_bytes(plain)
 
     def check(self) -> None:
         """Refuses rows where there are none, or where they have not the columns that the port passes through."""
@@ -307,9 +327,10 @@ class BatchOutput(Output):
         effects.bytes += n * declare.ROW_BYTES
 
     def _plain(self, f: Field, columns: Any, n: int, effects: Effects) -> Iterator[Any]:
-        b = buffers(getattr(columns, f.attribute), f.name, f.type, f.form, f.nullable, n)
-        effects.bytes += n * (WIDTHS[f.type] + 1) + (memoryview(b.values).nbytes if b.offsets is not None else 0)
-        return iter(input_column(b, n, f.type, []) if n else ())
+        b = buffers(getattr(columns, f.attribute), f.name, f.type, f.form, f.nullable, f.element, n)
+        effects.bytes += buffer_bytes(b)
+        for value in input_column(b, f.type, []):
+            yield tuple(value) if f.type.number == LIST and value is not None else value
 
 
 class InputBatch:
@@ -335,13 +356,13 @@ class _State:
         self._id = id
         self._state = state
 
-    def _take(self, value: Any) -> Plain:
+    def _take(self, value: Any) -> Written:
         plain = take_row(self._state.value, value, f"state {self._state.name}")
-        self._engine.effects.bytes += self._state.bytes + text_bytes(plain)
-        return plain
+        self._engine.effects.bytes += self._state.bytes + content_bytes(plain)
+        return Written(plain, self._engine.now)
 
-    def _make(self, plain: Plain) -> Any:
-        return make_row(self._state.value, plain)
+    def _make(self, written: Written) -> Any:
+        return make_row(self._state.value, written.plain)
 
     def _loop(self, entries: list[Any], make: Callable[[Any], Any]) -> Iterator[Any]:
         """Loops over what was read, while its frame is under way."""
@@ -370,8 +391,8 @@ class ValueState(_State):
 
     def get(self, default: Any = None, /) -> Any:
         """See ``_parts.Value``."""
-        plain = self._engine.cell(self._id)
-        return default if plain is None else self._make(plain)
+        written = self._engine.cell(self._id)
+        return default if written is None else self._make(written)
 
     def has(self) -> bool:
         """See ``_parts.Value``."""
@@ -389,8 +410,8 @@ class ListState(_State):
     def append(self, value: Any, /) -> None:
         """See ``_parts.List``."""
         self._engine.state_key()
-        plain = self._take(value)
-        self._engine.changed(self._id).append(plain)
+        written = self._take(value)
+        self._engine.changed(self._id).append(written)
 
     def __iter__(self) -> Iterator[Any]:
         return self._loop(list(self._engine.cell(self._id)), self._make)
@@ -404,8 +425,8 @@ class MapState(_State):
 
     def get(self, key: Any, default: Any = None, /) -> Any:
         """See ``_parts.Map``."""
-        plain = self._engine.cell(self._id).get(self._key(key))
-        return default if plain is None else self._make(plain)
+        written = self._engine.cell(self._id).get(self._key(key))
+        return default if written is None else self._make(written)
 
     def has(self, key: Any, /) -> bool:
         """See ``_parts.Map``."""
@@ -416,13 +437,13 @@ class MapState(_State):
         cell = self._engine.changed(self._id)
         plain = self._key(key)
         cell[plain] = self._take(value)
-        self._engine.effects.bytes += text_bytes(plain)
+        self._engine.effects.bytes += content_bytes(plain)
 
     def delete(self, key: Any, /) -> None:
         """See ``_parts.Map``."""
         plain = self._key(key)
         self._engine.changed(self._id).pop(plain, None)
-        self._engine.effects.bytes += self._state.bytes + text_bytes(plain)
+        self._engine.effects.bytes += self._state.bytes + content_bytes(plain)
 
     def items(self) -> Iterator[tuple[Any, Any]]:
         """See ``_parts.Map``."""
@@ -441,7 +462,7 @@ class MapState(_State):
         assert self._state.key is not None
         return take_row(self._state.key, key, f"the key of state {self._state.name}")
 
-    def _pair(self, entry: tuple[Plain, Plain]) -> tuple[Any, Any]:
+    def _pair(self, entry: tuple[Plain, Written]) -> tuple[Any, Any]:
         assert self._state.key is not None
         return make_row(self._state.key, entry[0]), self._make(entry[1])
 

@@ -13,7 +13,7 @@ from tidemill._declare import LIST, MAP_STATE, PROCESSING_DOMAIN, VALUE, Binding
 from tidemill._errors import explain
 from tidemill._operator import END_OF_TIME, NO_TIME, Operator, registered, timestamp
 from tidemill._rows import Layout, OwnColumn, layout_of
-from tidemill._types import TYPE_NAMES, takes
+from tidemill._types import Type, takes, type_of
 from tidemill._values import from_plain, to_plain
 from tidemill.testing._engine import BATCH, END, TIMERS, WATERMARK, Effects, Engine, Failed, Item, make, make_row
 from tidemill.testing._store import Plain, Store, identity
@@ -61,7 +61,7 @@ class _Schema(NamedTuple):
 
     names: list[str]
     fields: list[dict[str, Any]]  # as an open request has them
-    columns: list[tuple[str, int, bool]]
+    columns: list[tuple[str, Type, bool]]
     event_time: str  # of the row class, the field that takes event times; "" where there is none
 
 
@@ -199,8 +199,8 @@ class Harness:
         """The rows that a port emitted since the last call: as dicts by column, or as a row class that has some of its
         columns.
 
-        In a dict timestamps are microseconds and dates days, as int. An ``EventTime`` field of the class that is no column
-        of the port gets the rows' event times.
+        In a dict timestamps are microseconds and dates days, as int, and decimals Decimal. An ``EventTime`` field of the
+        class that is no column of the port gets the rows' event times.
         """
         outputs = self._engine.binding.outputs
         names = [o.name for o in outputs]
@@ -210,7 +210,9 @@ class Harness:
         emitted, self._emitted[index] = self._emitted[index], []
         schema = outputs[index].schema
         if cls is None:
-            return [{name: v for (name, _, _), v in zip(schema, row)} for row, _ in emitted]
+            return [
+                {name: list(v) if isinstance(v, tuple) else v for (name, _, _), v in zip(schema, row)} for row, _ in emitted
+            ]
         layout = self._layout(cls)
         return [_object(layout, schema, row, time) for row, time in emitted]
 
@@ -231,19 +233,19 @@ class Harness:
     def value_of(self, state: str, *key: Any) -> Any:
         """The value state of a key, given as the values of its columns in their order; None where there is none."""
         index, cell = self._cell(VALUE, state, key)
-        return None if cell is None else make_row(self._engine.binding.states[index].value, cell)
+        return None if cell is None else make_row(self._engine.binding.states[index].value, cell.plain)
 
     def list_of(self, state: str, *key: Any) -> list[Any]:
         """The list state of a key."""
         index, cell = self._cell(LIST, state, key)
-        return [make_row(self._engine.binding.states[index].value, plain) for plain in cell]
+        return [make_row(self._engine.binding.states[index].value, written.plain) for written in cell]
 
     def map_of(self, state: str, *key: Any) -> list[tuple[Any, Any]]:
         """The entries of the map state of a key, in the order of their keys."""
         index, cell = self._cell(MAP_STATE, state, key)
         bound = self._engine.binding.states[index]
         assert bound.key is not None
-        return [(make_row(bound.key, k), make_row(bound.value, v)) for k, v in sorted(cell.items())]
+        return [(make_row(bound.key, k), make_row(bound.value, written.plain)) for k, written in sorted(cell.items())]
 
     def timers_of(self, *key: Any) -> list[SetTimer]:
         """The timers of a key, in the order in which they will fire."""
@@ -256,7 +258,7 @@ class Harness:
             if s.name == state:
                 if s.kind != kind:
                     raise TypeError(f"state {state} is a {('', 'value', 'list', 'map')[s.kind]}")
-                return i, self._store.cell(i, self._key(key))
+                return i, self._store.cell(i, self._key(key), self._now)
         raise KeyError(f"the operator has no state {state}")
 
     def _key(self, key: tuple[Any, ...]) -> Plain:
@@ -264,7 +266,7 @@ class Harness:
         if len(key) != len(fields):
             raise TypeError(f"a key has {len(fields)} columns")
         return identity(
-            tuple(_plain(v, f["name"], types.TYPES[f["type"]], f.get("nullable", False)) for v, f in zip(key, fields))
+            tuple(_plain(v, f["name"], type_of(f["type"]), f.get("nullable", False)) for v, f in zip(key, fields))
         )
 
     # Running.
@@ -423,13 +425,15 @@ def _schema(read: Layout, given: Any) -> _Schema:
             event_time = c.name
         else:
             columns.append((c.name, c.spec.type, c.spec.nullable))
-    fields = [{"name": name, "type": TYPE_NAMES[type], "nullable": nullable} for name, type, nullable in columns]
+    fields = [{"name": name, "type": str(type), "nullable": nullable} for name, type, nullable in columns]
     return _Schema([name for name, _, _ in columns], fields, columns, event_time)
 
 
-def _plain(value: Any, name: str, type: int, nullable: bool) -> Any:
+def _plain(value: Any, name: str, type: Type, nullable: bool) -> Any:
     """The plain value of an object for a column of a type, whichever of its forms the object has."""
-    form = _FORMS[type]
+    if type.element and isinstance(value, (list, tuple)):
+        return tuple(_plain(v, name + "[]", type.element, False) for v in value)
+    form = _FORMS[type.number]
     if isinstance(value, datetime):
         form = types.FORM_DATETIME
     elif isinstance(value, date):
@@ -437,10 +441,10 @@ def _plain(value: Any, name: str, type: int, nullable: bool) -> Any:
     return to_plain(value, name, type, form, nullable)
 
 
-_FORMS = {1: 1, 2: 2, 3: 2, 4: 2, 5: 2, 6: 3, 7: 3, 9: 2, 11: 2, 12: 2, 13: 4, 14: 5}
+_FORMS = {1: 1, 2: 2, 3: 2, 4: 2, 5: 2, 6: 3, 7: 3, 8: 8, 9: 2, 11: 2, 12: 2, 13: 4, 14: 5, 15: 9}
 
 
-def _object(layout: Layout, schema: Iterable[tuple[str, int, bool]], row: Plain, time: int) -> Any:
+def _object(layout: Layout, schema: Iterable[tuple[str, Type, bool]], row: Plain, time: int) -> Any:
     """An output row as an object of a row class, or the value of its only column."""
     columns = {name: (type, value) for (name, type, _), value in zip(schema, row)}
     values = {}
@@ -458,10 +462,8 @@ def _object(layout: Layout, schema: Iterable[tuple[str, int, bool]], row: Plain,
             continue
         type, value = columns[name]
         if not takes(spec.type, type) or value is None and not spec.nullable:
-            raise TypeError(
-                f"column {name} is of type {TYPE_NAMES[type]} and has {value!r}, its field takes {TYPE_NAMES[spec.type]}"
-            )
-        values[c.attribute] = from_plain(value, spec.form)
+            raise TypeError(f"column {name} is of type {type} and has {value!r}, its field takes {spec.type}")
+        values[c.attribute] = from_plain(value, spec.form, spec.element)
     if layout.cls is None:
         return values[""]
     return make(layout.cls, values)

@@ -10,6 +10,14 @@ from tidemill._declare import LIST, MAP_STATE, PROCESSING_DOMAIN, Binding
 Plain = tuple[Any, ...]
 """The plain values of some columns, see ``_values``."""
 
+
+class Written(NamedTuple):
+    """A value, an element of a list or the value of a map's entry."""
+
+    plain: Plain
+    at: int  # the processing time of the write
+
+
 # Operations on timers.
 SET, DELETE, DELETE_TAG = 1, 2, 3
 
@@ -37,7 +45,7 @@ def identity(key: Plain) -> Plain:
 
 
 def empty_cell(kind: int) -> Any:
-    """The cell of a key without state: a value's plain values or None, a list's of them, a map's from map key to value."""
+    """The cell of a key without state: a value's is a Written or None, a list's has them, a map's by the entry's key."""
     if kind == LIST:
         return []
     return {} if kind == MAP_STATE else None
@@ -57,10 +65,19 @@ class Store:
         self.cells: list[dict[Plain, Any]] = [{} for _ in binding.states]
         self.timers: dict[Plain, list[Timer]] = {}
 
-    def cell(self, state: int, key: Plain) -> Any:
-        """The cell of a key, which must not be changed."""
-        found = self.cells[state].get(key)
-        return empty_cell(self._binding.states[state].kind) if found is None else found
+    def cell(self, state: int, key: Plain, now: int) -> Any:
+        """What has not expired of the cell of a key at a processing time. It must not be changed."""
+        found, bound = self.cells[state].get(key), self._binding.states[state]
+        if found is None:
+            return empty_cell(bound.kind)
+        if not bound.ttl_ms:
+            return found
+        expired = now - bound.ttl_ms * 1000  # what was written then or before
+        if bound.kind == LIST:
+            return [w for w in found if w.at > expired]
+        if bound.kind == MAP_STATE:
+            return {k: w for k, w in found.items() if w.at > expired}
+        return found if found.at > expired else None
 
     def change(self, change: TimerChange, watermark: int, processing_time: int) -> None:
         """Has a change of a timer take effect at a moment in both domains."""

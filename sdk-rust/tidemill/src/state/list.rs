@@ -252,7 +252,7 @@ impl<T: Row> State for Inner<T> {
             }
         }
         if !changes.keys.is_empty() {
-            let nodes = self.common.open_changes(to, abi::STATE_LIST, self.fields.len());
+            let nodes = self.common.open_changes(to, abi::STATE_LIST, &[], &self.fields);
             write_columns(&self.fields, &self.rows, to, nodes);
             to.close();
         }

@@ -12,8 +12,8 @@ use tidemill_sys::abi;
 
 /// A state of entries by their own key `K` under each key of the input.
 ///
-/// `K` is `bool`, a whole number, `&str`, `String`, [`Timestamp`](crate::Timestamp), [`Date`](crate::Date) or a row of these. Entries are
-/// read and written one by one, so a map may be far larger than memory.
+/// `K` is `bool`, a whole number, [`Decimal`](crate::Decimal), `&str`, `String`, [`Timestamp`](crate::Timestamp), [`Date`](crate::Date) or
+/// a row of these. Entries are read and written one by one, so a map may be far larger than memory.
 pub struct Map<K: Row, V: Row> {
     inner: UnsafeCell<Inner<K, V>>,
 }
@@ -327,7 +327,12 @@ impl<K: Row, V: Row> Inner<K, V> {
 
 impl<K: Row, V: Row> Part for Map<K, V> {
     fn declare(to: &mut Declare<'_>, field: Declaration) -> Self {
-        const { assert!(K::ORDERED, "the key of a map is bool, a whole number, &str, String, Timestamp, Date or a row of these") };
+        const {
+            assert!(
+                K::ORDERED,
+                "the key of a map is bool, a whole number, Decimal, &str, String, Timestamp, Date or a row of these, and no list"
+            )
+        };
         let common = Common::declare(to, &field, false);
         let key_fields = state_fields::<K>(to, &field, "key");
         let value_fields = state_fields::<V>(to, &field, "value");
@@ -396,10 +401,9 @@ impl<K: Row, V: Row> State for Inner<K, V> {
         if self.common.changes.keys.is_empty() {
             return;
         }
-        let columns = self.key_fields.len() + self.value_fields.len();
-        let nodes = self.common.open_changes(to, abi::STATE_MAP, columns);
-        write_columns(&self.key_fields, &self.keys, to, nodes);
-        write_columns(&self.value_fields, &self.values, to, nodes + self.key_fields.len() * abi::NODE_SIZE as usize);
+        let nodes = self.common.open_changes(to, abi::STATE_MAP, &self.key_fields, &self.value_fields);
+        let nodes = write_columns(&self.key_fields, &self.keys, to, nodes);
+        write_columns(&self.value_fields, &self.values, to, nodes);
         to.close();
     }
 }

@@ -18,14 +18,23 @@
 //!     pages: Map<&'static str, Page<'static>>,  // asked for when needed
 //!     #[tm(prefetch)]
 //!     last: List<&'static str>,                 // comes with the frame
+//!     #[tm(ttl = "24h")]
+//!     today: Map<&'static str, Vec<i64>>,       // an entry expires a day after it was last written
 //! }
 //! # fn main() {}
 //! ```
 //!
 //! `T` is a type of column or a [`Row`] of them. The name, that of the field or `#[tm(name = "...")]`, is what the state is
-//! stored under, so renaming it starts an empty one. Values are prefetched by default, lists and maps are not; the options `prefetch`,
-//! `prefetch = "none"` and `prefetch = "port name"` (ports and timers, separated by spaces) change that. A cell of more than 64 KiB is
-//! never prefetched.
+//! stored under. A run whose checkpoint has state under a name that the operator no longer declares, as after renaming it, is refused
+//! with TM-STATE-007; with `--allow-undeclared` it goes on, the new name begins empty, and what was stored stays in the checkpoints.
+//!
+//! Values are prefetched by default, lists and maps are not; the options `prefetch`, `prefetch = "none"` and `prefetch = "port name"`
+//! (ports and timers, separated by spaces) change that. A cell of more than 64 KiB is never prefetched.
+//!
+//! With the option `ttl` a value, each element of a list and each entry of a map expires by itself: it is absent once processing time
+//! reaches the time at which it was last written, and the `ttl`. Reading does not renew it; writing, also of an equal value and by `edit`,
+//! does. The text is whole numbers with the units `d`, `h`, `m`, `s` and `ms`, as `"24h"`, `"1h30m"` or `"500ms"`, and is checked when the
+//! operator is compiled. Nothing expires while a frame runs, in which processing time stands still.
 //!
 //! A cell that is prefetched comes whole, with every frame that has an item of its key: prefetch a list or map whose handlers read most
 //! of it, or which stays at a few dozen entries. With thousands of entries, of which a row reads one, a frame costs the thousands; asked
@@ -60,6 +69,7 @@ struct Common {
     id: u32,
     name: &'static str,
     prefetch: Prefetch,
+    ttl_ms: i64,       // 0 where it does not expire
     buffer: Vec<u128>, // what the host answers: at a multiple of 16
     columns: Vec<ColumnView>,
     changes: Changes,
@@ -82,13 +92,14 @@ const CHANGE_BYTES: usize = 4 + 1;
 
 impl Common {
     fn declare(to: &mut Declare<'_>, field: &Declaration, prefetched: bool) -> Common {
-        to.options(field, "a state", &["prefetch"]);
+        to.options(field, "a state", &["prefetch", "ttl"]);
         let prefetch = match field.option("prefetch") {
             None if prefetched => Prefetch::Always,
             None | Some("none") => Prefetch::With(Vec::new()),
             Some("") => Prefetch::Always,
             Some(names) => Prefetch::With(names.split_whitespace().collect()),
         };
+        let ttl_ms = field.option("ttl").and_then(|ms| ms.parse().ok()).unwrap_or_default();
         to.keyed = true;
         to.states += 1;
         Common {
@@ -96,6 +107,7 @@ impl Common {
             id: to.states - 1,
             name: field.name,
             prefetch,
+            ttl_ms,
             buffer: Vec::new(),
             columns: Vec::new(),
             changes: Changes::default(),
@@ -116,7 +128,7 @@ impl Common {
             scope: abi::SCOPE_KEY.into(),
             key: row::schema(key),
             value: row::schema(value),
-            ttl_ms: 0,
+            ttl_ms: self.ttl_ms,
         }
     }
 
@@ -150,12 +162,13 @@ impl Common {
     }
 
     /// Opens a STATE section of an answer with the changes, and returns where its nodes begin.
-    fn open_changes(&self, to: &mut Answer, kind: abi::StateKind, columns: usize) -> usize {
-        let head = to.open(abi::SECTION_STATE, self.id, abi::STATE_SIZE, columns);
+    fn open_changes(&self, to: &mut Answer, kind: abi::StateKind, key: &[Field], value: &[Field]) -> usize {
+        let nodes = row::nodes(key) + row::nodes(value);
+        let head = to.open(abi::SECTION_STATE, self.id, abi::STATE_SIZE, nodes);
         to.put_u32(head, self.changes.keys.len() as u32);
         to.put_u32(head + 4, kind.0);
-        to.put_u32(head + 8, columns as u32);
-        to.put_u32(head + 12, columns as u32);
+        to.put_u32(head + 8, (key.len() + value.len()) as u32);
+        to.put_u32(head + 12, nodes as u32);
         to.array(head + 16, &self.changes.keys);
         to.array(head + 20, &self.changes.ops);
         head + abi::STATE_SIZE as usize
@@ -203,11 +216,12 @@ fn grow(buffer: &mut Vec<u128>, n: usize) {
     buffer.resize(words, 0);
 }
 
-/// Writes the columns of fields, whose nodes begin at an offset.
-fn write_columns(fields: &[Field], rows: &Rows, to: &mut Answer, nodes: usize) {
+/// Writes the columns of fields, whose nodes begin at an offset; returns where the next ones begin.
+fn write_columns(fields: &[Field], rows: &Rows, to: &mut Answer, mut node: usize) -> usize {
     for (i, f) in fields.iter().enumerate() {
-        rows.flush(i, f.tz, to, nodes + i * abi::NODE_SIZE as usize);
+        node = rows.flush(i, f.tz, to, node);
     }
+    node
 }
 
 /// The fields of a state's values or of a map's keys.

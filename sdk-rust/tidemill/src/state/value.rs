@@ -164,7 +164,7 @@ impl<T: Row> State for Inner<T> {
             }
         }
         if !changes.keys.is_empty() {
-            let nodes = self.common.open_changes(to, abi::STATE_VALUE, self.fields.len());
+            let nodes = self.common.open_changes(to, abi::STATE_VALUE, &[], &self.fields);
             write_columns(&self.fields, &self.rows, to, nodes);
             to.close();
         }

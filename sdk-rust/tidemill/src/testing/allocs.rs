@@ -55,6 +55,8 @@ struct Reading<'a> {
     value: i64,
     ratio: Option<f64>,
     raw: &'a [u8],
+    price: Decimal<12, 2>,
+    marks: &'a [i64],
 }
 
 #[derive(Row)]
@@ -188,7 +190,14 @@ fn allocations<O: Operator>(keys: i64) -> usize {
     let mut h = Harness::new::<O>(Config::new().key(["sensor"]).input::<Reading<'_>>("in"));
     let item = |i: i64| Item {
         port: Some("in".into()),
-        row: vec![format!("sensor-{}", i % keys).into(), i.into(), (i as f64 / 2.0).into(), b"raw".as_slice().into()],
+        row: vec![
+            format!("sensor-{}", i % keys).into(),
+            i.into(),
+            (i as f64 / 2.0).into(),
+            b"raw".as_slice().into(),
+            Decimal::<12, 2>::MAX.into(),
+            vec![i; i as usize % 3].into(),
+        ],
         ..Item::default()
     };
     h.world.borrow_mut().running = Running {

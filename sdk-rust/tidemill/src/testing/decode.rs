@@ -1,7 +1,9 @@
 //! Reads answers and rows blocks as the host does, by code of its own. It panics where the bytes break the contract: that is an error
 //! of the SDK, no operator's.
 
+use super::encode::nodes;
 use super::store::Values;
+use crate::column_type::ColumnType;
 use crate::testing_value::Datum;
 use tidemill_sys::abi;
 
@@ -85,36 +87,61 @@ impl Decoder<'_> {
     }
 
     /// Rows from columns of the given types.
-    pub fn columns(&self, nodes: usize, types: &[abi::Type], n: usize) -> Vec<Vec<Decoded>> {
+    pub fn columns(&self, mut node: usize, types: &[ColumnType], n: usize) -> Vec<Vec<Decoded>> {
         let mut rows = vec![Vec::new(); n];
-        for (i, t) in types.iter().enumerate() {
-            let node = nodes + i * abi::NODE_SIZE as usize;
-            if self.u16(node) != usize::from(t.0) || self.u32(node + 4) != n {
-                broken(format!(
-                    "column {i} is of type {} with {} rows, want {} with {n}",
-                    self.u16(node),
-                    self.u32(node + 4),
-                    t.0
-                ));
-            }
+        for t in types {
             let passed = match self.u16(node + 2) as u32 {
                 abi::NODE_INPUT => Some(Decoded::Input(self.u32(node + 32))),
                 abi::NODE_KEY => Some(Decoded::Key(self.u32(node + 32))),
                 _ => None,
             };
-            for (r, row) in rows.iter_mut().enumerate() {
-                row.push(passed.clone().unwrap_or_else(|| Decoded::Value(self.value(node, *t, r))));
-            }
-            let nulls = rows.iter().filter(|row| matches!(row[i], Decoded::Value(Datum::Null))).count();
-            if passed.is_none() && nulls != self.u32(node + 8) {
-                broken(format!("column {i} counts {} nulls and has {nulls}", self.u32(node + 8)));
+            match passed {
+                Some(passed) => {
+                    self.head(node, *t, 0, n);
+                    rows.iter_mut().for_each(|row| row.push(passed.clone()));
+                    node += abi::NODE_SIZE as usize;
+                }
+                None => {
+                    let values = self.column(node, *t, n);
+                    rows.iter_mut().zip(values).for_each(|(row, v)| row.push(Decoded::Value(v)));
+                    node += t.nodes() * abi::NODE_SIZE as usize;
+                }
             }
         }
         rows
     }
 
+    /// Checks what a node says of itself.
+    fn head(&self, node: usize, t: ColumnType, children: usize, n: usize) {
+        let got = [self.u16(node), self.u32(node + 4), self.u32(node + 12)];
+        let want = [t.number().0.into(), n, children];
+        if got != want {
+            broken(format!("a node of type, rows and children {got:?}, want {want:?}"));
+        }
+    }
+
+    /// The values of a column, which is not passed through.
+    fn column(&self, node: usize, t: ColumnType, n: usize) -> Values {
+        self.head(node, t, t.nodes() - 1, n);
+        let values: Values = if t.list {
+            let end = if n == 0 { 0 } else { self.span(node + 24).u32(4 * n) };
+            let elements = self.column(node + abi::NODE_SIZE as usize, t.element(), end);
+            if elements.contains(&Datum::Null) || self.u32(node + 36) != 0 {
+                broken("a list with null elements or values of its own".into());
+            }
+            (0..n).map(|r| self.list(node, r, &elements)).collect()
+        } else {
+            (0..n).map(|r| self.value(node, t, r)).collect()
+        };
+        let nulls = values.iter().filter(|v| **v == Datum::Null).count();
+        if nulls != self.u32(node + 8) {
+            broken(format!("a column counts {} nulls and has {nulls}", self.u32(node + 8)));
+        }
+        values
+    }
+
     /// Rows from columns of which none is passed through.
-    pub fn rows(&self, nodes: usize, types: &[abi::Type], n: usize) -> Vec<Values> {
+    pub fn rows(&self, nodes: usize, types: &[ColumnType], n: usize) -> Vec<Values> {
         let value = |v| match v {
             Decoded::Value(v) => v,
             _ => broken("a column of a state or a key is passed through".into()),
@@ -122,17 +149,38 @@ impl Decoder<'_> {
         self.columns(nodes, types, n).into_iter().map(|row| row.into_iter().map(value).collect()).collect()
     }
 
-    fn value(&self, node: usize, t: abi::Type, r: usize) -> Datum {
-        let span = |field: usize| self.bytes(self.u32(node + field), self.u32(node + field + 4));
-        let (valid, offsets, data) = (span(16), Decoder(span(24)), Decoder(span(32)));
-        if !valid.is_empty() && valid[r / 8] >> (r % 8) & 1 == 0 {
+    /// The buffer that a field names.
+    fn span(&self, field: usize) -> Decoder<'_> {
+        Decoder(self.bytes(self.u32(field), self.u32(field + 4)))
+    }
+
+    fn is_null(&self, node: usize, r: usize) -> bool {
+        let valid = self.span(node + 16).0;
+        !valid.is_empty() && valid[r / 8] >> (r % 8) & 1 == 0
+    }
+
+    fn list(&self, node: usize, r: usize, elements: &[Datum]) -> Datum {
+        let offsets = self.span(node + 24);
+        let (from, to) = (offsets.u32(4 * r), offsets.u32(4 * r + 4));
+        if from > to || to > elements.len() {
+            broken(format!("elements {from} to {to} of {}", elements.len()));
+        }
+        if self.is_null(node, r) {
+            return Datum::Null;
+        }
+        Datum::List(elements[from..to].to_vec())
+    }
+
+    fn value(&self, node: usize, t: ColumnType, r: usize) -> Datum {
+        let (offsets, data) = (self.span(node + 24), self.span(node + 32));
+        if self.is_null(node, r) {
             return Datum::Null;
         }
         let text = || {
             let (from, to) = (offsets.u32(4 * r), offsets.u32(4 * r + 4));
             data.bytes(from, to - from).to_vec()
         };
-        match t {
+        match t.base {
             abi::BOOL => Datum::Bool(data.0[r / 8] >> (r % 8) & 1 != 0),
             abi::UTF8 => Datum::Text(String::from_utf8(text()).unwrap_or_else(|e| broken(e.to_string()))),
             abi::BINARY => Datum::Bytes(text()),
@@ -141,16 +189,23 @@ impl Decoder<'_> {
             abi::I32 | abi::DATE32 => Datum::Int((data.u32(4 * r) as i32).into()),
             abi::F32 => Datum::Float(f32::from_bits(data.u32(4 * r) as u32).into()),
             abi::F64 => Datum::Float(f64::from_bits(data.i64(8 * r) as u64)),
+            abi::DECIMAL128 => {
+                let unscaled = i128::from_le_bytes(data.bytes(16 * r, 16).try_into().expect("sixteen bytes"));
+                if !t.has_room(unscaled) {
+                    broken(format!("{unscaled} in a column of type {t}"));
+                }
+                Datum::Decimal { unscaled, scale: t.scale() }
+            }
             _ => Datum::Int(data.i64(8 * r)),
         }
     }
 }
 
 /// Reads a rows block.
-pub fn block(bytes: &[u8], types: &[abi::Type]) -> Vec<Values> {
+pub fn block(bytes: &[u8], types: &[ColumnType]) -> Vec<Values> {
     let d = Decoder(bytes);
-    if d.u32(4) != types.len() || d.u32(12) > bytes.len() {
-        broken(format!("a block of {} columns and {} bytes", d.u32(4), d.u32(12)));
+    if d.u32(4) != types.len() || d.u32(8) != nodes(types) || d.u32(12) > bytes.len() {
+        broken(format!("a block of {} columns, {} nodes and {} bytes", d.u32(4), d.u32(8), d.u32(12)));
     }
     d.rows(abi::BLOCK_SIZE as usize, types, d.u32(0))
 }

@@ -2,6 +2,7 @@
 
 use super::store::Values;
 use crate::buffer::{Buffer, ALIGN};
+use crate::column_type::ColumnType;
 use crate::testing_value::Datum;
 use tidemill_sys::abi;
 
@@ -82,22 +83,20 @@ impl Encoder {
     }
 
     /// Writes rows as columns, whose nodes begin at an offset.
-    pub fn columns(&mut self, nodes: usize, types: &[abi::Type], rows: &[Values]) {
+    pub fn columns(&mut self, mut node: usize, types: &[ColumnType], rows: &[Values]) {
         for (i, t) in types.iter().enumerate() {
-            let node = nodes + i * abi::NODE_SIZE as usize;
-            self.put(node, &t.0.to_le_bytes());
-            self.put_u32(node + 4, rows.len() as u32);
-            if !rows.is_empty() {
-                self.column(node, *t, rows.iter().map(|row| &row[i]));
-            }
+            self.column(node, *t, rows.iter().map(|row| &row[i]).collect());
+            node += t.nodes() * abi::NODE_SIZE as usize;
         }
     }
 
-    fn column<'a>(&mut self, node: usize, t: abi::Type, rows: impl ExactSizeIterator<Item = &'a Datum>) {
+    fn column(&mut self, node: usize, t: ColumnType, rows: Vec<&Datum>) {
+        self.put(node, &t.number().0.to_le_bytes());
+        self.put_u32(node + 4, rows.len() as u32);
         let (mut valid, mut bits) = (vec![0; rows.len().div_ceil(8)], vec![0; rows.len().div_ceil(8)]);
-        let (mut data, mut offsets, mut nulls) = (Vec::new(), vec![0u8; 4], 0);
-        for (r, v) in rows.enumerate() {
-            if *v == Datum::Null {
+        let (mut data, mut elements, mut offsets, mut nulls) = (Vec::new(), Vec::new(), vec![0u8; 4], 0);
+        for (r, v) in rows.iter().enumerate() {
+            if **v == Datum::Null {
                 nulls += 1;
             } else {
                 valid[r / 8] |= 1 << (r % 8);
@@ -106,39 +105,52 @@ impl Encoder {
                 Datum::Text(v) => data.extend(v.as_bytes()),
                 Datum::Bytes(v) => data.extend(v),
                 Datum::Bool(v) => bits[r / 8] |= u8::from(*v) << (r % 8),
-                v if ![abi::BOOL, abi::UTF8, abi::BINARY].contains(&t) => number(&mut data, t, v),
+                Datum::List(v) => elements.extend(v),
+                v if !t.list && ![abi::BOOL, abi::UTF8, abi::BINARY].contains(&t.base) => number(&mut data, t, v),
                 _ => {}
             }
-            offsets.extend((data.len() as u32).to_le_bytes());
+            let end = if t.list { elements.len() } else { data.len() };
+            offsets.extend((end as u32).to_le_bytes());
         }
         if nulls > 0 {
             self.put_u32(node + 8, nulls);
             self.span(node + 16, &valid);
         }
-        if [abi::UTF8, abi::BINARY].contains(&t) {
+        if !rows.is_empty() && [abi::LIST, abi::UTF8, abi::BINARY].contains(&t.number()) {
             self.span(node + 24, &offsets);
         }
-        self.span(node + 32, if t == abi::BOOL { &bits } else { &data });
+        if t.list {
+            self.put_u32(node + 12, 1);
+            self.column(node + abi::NODE_SIZE as usize, t.element(), elements);
+        } else {
+            self.span(node + 32, if t.base == abi::BOOL { &bits } else { &data });
+        }
     }
 }
 
-fn number(data: &mut Vec<u8>, t: abi::Type, v: &Datum) {
-    let n = match (v, t) {
-        (Datum::Int(n), _) => *n,
-        (Datum::Float(f), abi::F32) => i64::from((*f as f32).to_bits()),
-        (Datum::Float(f), _) => f.to_bits() as i64,
+/// The nodes that columns of those types take.
+pub fn nodes(types: &[ColumnType]) -> usize {
+    types.iter().map(|t| t.nodes()).sum()
+}
+
+fn number(data: &mut Vec<u8>, t: ColumnType, v: &Datum) {
+    let n = match (v, t.base) {
+        (Datum::Int(n), _) => i128::from(*n),
+        (Datum::Decimal { unscaled, .. }, _) => *unscaled,
+        (Datum::Float(f), abi::F32) => i128::from((*f as f32).to_bits()),
+        (Datum::Float(f), _) => i128::from(f.to_bits()),
         _ => 0x5a5a5a5a5a5a5a5a, // what lies under a null is nobody's business, and not always zero
     };
-    data.extend(&n.to_le_bytes()[..crate::writer::width(t)]);
+    data.extend(&n.to_le_bytes()[..t.width()]);
 }
 
 /// Makes a rows block.
-pub fn block(types: &[abi::Type], rows: &[Values]) -> Vec<u8> {
-    let mut e =
-        Encoder { bytes: vec![0; abi::BLOCK_SIZE as usize + types.len() * abi::NODE_SIZE as usize], sections: 0, begin: 0 };
+pub fn block(types: &[ColumnType], rows: &[Values]) -> Vec<u8> {
+    let nodes = nodes(types);
+    let mut e = Encoder { bytes: vec![0; abi::BLOCK_SIZE as usize + nodes * abi::NODE_SIZE as usize], sections: 0, begin: 0 };
     e.columns(abi::BLOCK_SIZE as usize, types, rows);
     e.pad();
-    for (i, n) in [rows.len(), types.len(), types.len(), e.bytes.len()].into_iter().enumerate() {
+    for (i, n) in [rows.len(), types.len(), nodes, e.bytes.len()].into_iter().enumerate() {
         e.put_u32(4 * i, n as u32);
     }
     e.bytes

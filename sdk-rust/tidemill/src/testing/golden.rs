@@ -2,10 +2,11 @@
 //! test has it (`abi/frame/golden_test.go`).
 
 use super::{Datum, Values};
+use crate::batch::ColumnCell;
 use crate::buffer::Buffer;
 use crate::cell::Cell;
 use crate::frame::{ColumnView, Frame, Section, Unreadable};
-use crate::{Date, Timestamp};
+use crate::{Date, Decimal, Lists, Texts, Timestamp};
 use tidemill_sys::abi;
 
 /// The bytes of a golden file: in each line what stands between the offset and the bar.
@@ -66,6 +67,51 @@ fn every_type() {
 /// The bytes of characters below U+0100.
 fn latin(text: &str) -> Datum {
     Datum::Bytes(text.chars().map(|c| c as u8).collect())
+}
+
+fn decimal(unscaled: i128, scale: u32) -> Datum {
+    Datum::Decimal { unscaled, scale }
+}
+
+#[test]
+fn decimals_and_lists() {
+    for (name, from) in [("input-batch-lists", 0), ("input-batch-lists-cut", 1)] {
+        let bytes = golden(name);
+        let frame = Frame::read(&bytes).expect("a frame");
+        let (batch, n) = (frame.batch().expect("rows"), 3 - from);
+        let c = columns(&batch, abi::BATCH_SIZE, 8);
+        assert_eq!((frame.items(), batch.u32(4), batch.u32(8), c.len()), (n, 7, 11, 7));
+        let rows = |all: [Datum; 3]| all[from..].to_vec();
+        let most = 10i128.pow(38) - 1;
+        assert_eq!(values::<Option<Decimal<5, 2>>>(&c[0], n), rows([decimal(-1230, 2), Datum::Null, decimal(99_999, 2)]));
+        assert_eq!(values::<Decimal<38, 0>>(&c[1], n), rows([decimal(0, 0), decimal(-1, 0), decimal(most, 0)]));
+        let texts = rows([vec!["über", ""].into(), Datum::List(Vec::new()), Datum::Null]);
+        assert_eq!(values::<Option<Vec<&str>>>(&c[2], n), texts);
+        assert_eq!(values::<Option<Vec<String>>>(&c[2], n), texts);
+        assert_eq!(values::<Vec<bool>>(&c[3], n), rows([vec![true].into(), vec![false, true].into(), Datum::List(Vec::new())]));
+        let amounts = [vec![decimal(1, 4)], vec![decimal(-2, 4), decimal(3, 4)], vec![]].map(Datum::List);
+        assert_eq!(values::<Vec<Decimal<20, 4>>>(&c[4], n), rows(amounts.clone()));
+        assert_eq!(values::<&[Decimal<20, 4>]>(&c[4], n), rows(amounts));
+        assert_eq!(values::<&[f64]>(&c[5], n), vec![Datum::List(Vec::new()); n]);
+        assert_eq!(values::<i8>(&c[6], n), rows([1, 2, 3].map(Datum::Int)));
+        // As columns.
+        // SAFETY: the columns are of these types and have so many rows.
+        let (texts, reals) = unsafe { (Lists::<Texts<'_>>::view(&c[2], n), Lists::<&[f64]>::view(&c[5], n)) };
+        let words: Vec<&str> = texts.range(0).map(|i| texts.elements.get(i)).collect();
+        assert_eq!((words, texts.len()), (if from == 0 { vec!["über", ""] } else { vec![] }, n));
+        assert_eq!((reals.get(n - 1), reals.len()), ([].as_slice(), n));
+    }
+    let bytes = golden("block-lists");
+    let c = columns(&Section::block(&bytes), abi::BLOCK_SIZE, 8);
+    assert_eq!(
+        (values::<&[i16]>(&c[0], 1), values::<Decimal<5, 2>>(&c[1], 1)),
+        (vec![vec![1i16, -2].into()], vec![decimal(-1230, 2)])
+    );
+    let bytes = golden("block-no-list");
+    let c = columns(&Section::block(&bytes), abi::BLOCK_SIZE, 8);
+    // SAFETY: as above.
+    let none = unsafe { Lists::<Texts<'_>>::view(&c[0], 0) };
+    assert!(c.len() == 1 && none.is_empty() && none.elements.is_empty());
 }
 
 #[test]

@@ -17,11 +17,12 @@ mod panics;
 mod store;
 mod world;
 
+use crate::column_type::ColumnType;
 use crate::operator::{Entry, Operator, Runs};
 use crate::part::OpenProblem;
-use crate::row::{self, type_of, Field, Row, Source};
+use crate::row::{self, Field, Row, Source};
 use crate::{Param, Timestamp};
-use encode::Encoder;
+use encode::{nodes, Encoder};
 use std::cell::RefCell;
 use std::rc::Rc;
 use store::{key_name, types, StateStore, Store, Timer, Values};
@@ -251,10 +252,13 @@ impl Harness {
         }
     }
 
-    /// Moves processing time and fires the timers that are due. Going back does nothing.
+    /// Moves processing time, which is 0 at first: states with a `ttl` expire, then the timers fire that are due. Going back does nothing.
     pub fn advance_processing_time(&mut self, to: Timestamp) {
         if to.0 > self.world.borrow().now {
-            self.world.borrow_mut().now = to.0;
+            let mut w = self.world.borrow_mut();
+            w.now = to.0;
+            w.store.expire(to.0);
+            drop(w);
             self.fire(abi::DOMAIN_PROCESSING);
         }
     }
@@ -403,8 +407,8 @@ impl Harness {
         }
         if !w.running.key_of.is_empty() {
             let columns = if needs_key { types(&self.request.key) } else { Vec::new() };
-            let head = [w.running.items.len(), w.running.keys.len(), columns.len(), columns.len()];
-            let at = e.open(abi::SECTION_KEYS, 0, abi::KEYS_SIZE, columns.len(), &head);
+            let head = [w.running.items.len(), w.running.keys.len(), columns.len(), nodes(&columns)];
+            let at = e.open(abi::SECTION_KEYS, 0, abi::KEYS_SIZE, nodes(&columns), &head);
             e.array(at + 16, &u32s(w.running.key_of.iter().copied()));
             e.columns(at + abi::KEYS_SIZE as usize, &columns, &w.running.keys);
             e.close();
@@ -420,10 +424,11 @@ impl Harness {
     fn encode_rows(&self, e: &mut Encoder, w: &World, port: usize) {
         let (bind, schema) = (&w.descriptor.inputs[port], &self.request.inputs[port].schema);
         let at: Vec<usize> = bind.columns.iter().filter_map(|name| schema.iter().position(|f| f.name == *name)).collect();
-        let types: Vec<abi::Type> = at.iter().map(|i| type_of(&schema[*i].r#type)).collect();
+        let types: Vec<ColumnType> = types(&at.iter().map(|i| schema[*i].clone()).collect::<Vec<_>>());
         let items = &w.running.items;
         let rows: Vec<Values> = items.iter().map(|item| at.iter().map(|i| item.row[*i].clone()).collect()).collect();
-        let head = e.open(abi::SECTION_BATCH, 0, abi::BATCH_SIZE, types.len(), &[rows.len(), types.len(), types.len()]);
+        let nodes = nodes(&types);
+        let head = e.open(abi::SECTION_BATCH, 0, abi::BATCH_SIZE, nodes, &[rows.len(), types.len(), nodes]);
         if bind.event_time {
             e.put_u32(head + 12, abi::BATCH_EVENT_TIME);
             let times: Vec<u8> = items.iter().flat_map(|item| item.time.to_le_bytes()).collect();
@@ -444,14 +449,14 @@ impl Harness {
             }
             status.push(s as u8);
             match cell {
-                Some(cell) => rows.extend(cell.iter().cloned()),
+                Some(cell) => rows.extend(cell.iter().map(|stored| stored.row.clone())),
                 None if state.kind == abi::STATE_VALUE => rows.push(vec![Datum::Null; columns.len()]),
                 None => {}
             }
             start.push(rows.len());
         }
-        let head = [r.names.len(), state.kind.0 as usize, columns.len(), columns.len()];
-        let at = e.open(abi::SECTION_STATE, id, abi::STATE_SIZE, columns.len(), &head);
+        let head = [r.names.len(), state.kind.0 as usize, columns.len(), nodes(&columns)];
+        let at = e.open(abi::SECTION_STATE, id, abi::STATE_SIZE, nodes(&columns), &head);
         e.array(at + 16, &status);
         if state.kind != abi::STATE_VALUE {
             e.array(at + 20, &u32s(start.into_iter()));
@@ -526,7 +531,8 @@ impl Harness {
         let w = self.world.borrow();
         let Some(state) = w.store.states.iter().find(|s| s.name == state) else { panic!("the operator has no state {state}") };
         assert!(state.kind == kind, "state {} is of another kind", state.name);
-        (state.key_types.len(), state.cells.get(&key_name(key)).cloned().unwrap_or_default())
+        let rows = state.cells.get(&key_name(key)).into_iter().flatten();
+        (state.key_types.len(), rows.map(|stored| stored.row.clone()).collect())
     }
 
     /// The timers of a key, in the order in which they will fire.
@@ -574,8 +580,8 @@ fn fit(list: &[Field], port: &[abi::Field]) -> Result<(), String> {
             let names: Vec<&str> = port.iter().map(|c| c.name.as_str()).collect();
             return Err(format!("there is no column {}, only {}", f.name, names.join(", ")));
         };
-        if !row::takes(f.r#type(), type_of(&c.r#type)) {
-            return Err(format!("column {} is of type {}, its field takes {}", c.name, c.r#type, row::type_name(f.r#type())));
+        if !ColumnType::parse(&c.r#type).is_some_and(|t| row::takes(f.r#type(), t)) {
+            return Err(format!("column {} is of type {}, its field takes {}", c.name, c.r#type, f.r#type()));
         }
         if c.nullable && !f.nullable {
             return Err(format!("column {} may be null, so its field must be an Option", c.name));
@@ -586,7 +592,8 @@ fn fit(list: &[Field], port: &[abi::Field]) -> Result<(), String> {
 
 /// A value of a column as its field has it.
 fn fitted(f: &Field, value: Datum) -> Datum {
-    match (f.r#type, value) {
+    match (f.r#type.base, value) {
+        (_, Datum::List(list)) => Datum::List(list.into_iter().map(|v| fitted(f, v)).collect()),
         (abi::F64, Datum::Int(v)) => Datum::Float(v as f64),
         (abi::BINARY, Datum::Text(v)) => Datum::Bytes(v.into_bytes()),
         (_, value) => value,

@@ -1,7 +1,7 @@
 //! The state and the timers of all keys.
 
 use super::decode::broken;
-use crate::row::type_of;
+use crate::column_type::ColumnType;
 use crate::testing_value::Datum;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -24,9 +24,17 @@ pub struct Store {
 pub struct StateStore {
     pub name: String,
     pub kind: abi::StateKind,
-    pub key_types: Vec<abi::Type>, // of a map
-    pub types: Vec<abi::Type>,     // of the values
-    pub cells: BTreeMap<KeyName, Vec<Values>>,
+    pub key_types: Vec<ColumnType>, // of a map
+    pub types: Vec<ColumnType>,     // of the values
+    pub cells: BTreeMap<KeyName, Vec<Stored>>,
+    ttl: Option<i64>, // us
+}
+
+/// A row of a cell.
+#[derive(Clone)]
+pub struct Stored {
+    pub row: Values,
+    written: i64, // processing time
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +46,10 @@ pub struct Timer {
     pub tag: String,
 }
 
-pub fn types(schema: &[abi::Field]) -> Vec<abi::Type> {
-    schema.iter().map(|f| type_of(&f.r#type)).collect()
+pub fn types(schema: &[abi::Field]) -> Vec<ColumnType> {
+    let known =
+        |f: &abi::Field| ColumnType::parse(&f.r#type).unwrap_or_else(|| broken(format!("type {} of {}", f.r#type, f.name)));
+    schema.iter().map(known).collect()
 }
 
 impl Store {
@@ -54,6 +64,7 @@ impl Store {
             key_types: types(&bind.key),
             types: types(&bind.value),
             cells: BTreeMap::new(),
+            ttl: (bind.ttl_ms > 0).then_some(bind.ttl_ms * 1000),
         });
         Store { states: states.collect(), ..Store::default() }
     }
@@ -76,6 +87,17 @@ impl Store {
         list.sort_by(|a, b| (a.time, a.name, &a.tag).cmp(&(b.time, b.name, &b.tag)));
     }
 
+    /// Removes what has expired at a processing time.
+    pub fn expire(&mut self, now: i64) {
+        for state in &mut self.states {
+            let Some(ttl) = state.ttl else { continue };
+            state.cells.retain(|_, rows| {
+                rows.retain(|stored| stored.written.checked_add(ttl).is_none_or(|end| now < end));
+                !rows.is_empty()
+            });
+        }
+    }
+
     /// Removes a timer that has fired.
     pub fn unset(&mut self, t: &Timer) {
         if let Some(list) = self.timers.get_mut(&t.key) {
@@ -86,29 +108,30 @@ impl Store {
 
 impl StateStore {
     /// The types of a row: of the map key, then of the value.
-    pub fn all(&self) -> Vec<abi::Type> {
+    pub fn all(&self) -> Vec<ColumnType> {
         [self.key_types.as_slice(), &self.types].concat()
     }
 
     /// The place of a map key among the rows of a cell.
-    pub fn find(&self, rows: &[Values], key: &[Datum]) -> Result<usize, usize> {
-        rows.binary_search_by(|row| compare(&row[..self.key_types.len()], key))
+    pub fn find(&self, rows: &[Stored], key: &[Datum]) -> Result<usize, usize> {
+        rows.binary_search_by(|stored| compare(&stored.row[..self.key_types.len()], key))
     }
 
-    /// Applies a change to a cell.
-    pub fn apply(&mut self, key: &KeyName, op: u32, row: Values) {
+    /// Applies a change to a cell at a processing time.
+    pub fn apply(&mut self, key: &KeyName, op: u32, row: Values, now: i64) {
         let mut rows = self.cells.remove(key).unwrap_or_default();
+        let stored = Stored { row, written: now };
         match (op, self.kind) {
-            (abi::OP_SET, abi::STATE_VALUE) => rows = vec![row],
-            (abi::OP_APPEND, abi::STATE_LIST) => rows.push(row),
+            (abi::OP_SET, abi::STATE_VALUE) => rows = vec![stored],
+            (abi::OP_APPEND, abi::STATE_LIST) => rows.push(stored),
             (abi::OP_CLEAR, abi::STATE_VALUE | abi::STATE_LIST) | (abi::OP_CLEAR_ALL, abi::STATE_MAP) => rows.clear(),
             (abi::OP_SET | abi::OP_CLEAR, abi::STATE_MAP) => {
-                let at = self.find(&rows, &row[..self.key_types.len()]);
+                let at = self.find(&rows, &stored.row[..self.key_types.len()]);
                 if let Ok(i) = at {
                     rows.remove(i);
                 }
                 if op == abi::OP_SET {
-                    rows.insert(at.unwrap_or_else(|i| i), row);
+                    rows.insert(at.unwrap_or_else(|i| i), stored);
                 }
             }
             _ => broken(format!("operation {op} on state {}", self.name)),
@@ -126,6 +149,7 @@ pub fn compare(a: &[Datum], b: &[Datum]) -> Ordering {
             (Datum::Int(a), Datum::Int(b)) => a.cmp(b),
             (Datum::Text(a), Datum::Text(b)) => a.cmp(b),
             (Datum::Bool(a), Datum::Bool(b)) => a.cmp(b),
+            (Datum::Decimal { unscaled: a, .. }, Datum::Decimal { unscaled: b, .. }) => a.cmp(b), // of one type, and so of one scale
             _ => Ordering::Greater,
         };
         if order != Ordering::Equal {
@@ -145,6 +169,8 @@ pub fn key_name(key: &[Datum]) -> KeyName {
             Datum::Float(v) => name.extend([[3].as_slice(), &(v + 0.0).to_bits().to_be_bytes()].concat()),
             Datum::Text(v) => name.extend([[4].as_slice(), &v.len().to_be_bytes(), v.as_bytes()].concat()),
             Datum::Bytes(v) => name.extend([[5].as_slice(), &v.len().to_be_bytes(), v].concat()),
+            Datum::Decimal { unscaled, .. } => name.extend([[6].as_slice(), &unscaled.to_be_bytes()].concat()),
+            Datum::List(_) => broken("a list is part of a key".into()),
         }
     }
     name

@@ -1,8 +1,9 @@
 //! What the operator's host functions see, and what its answers change.
 
 use super::decode::{block, broken, Decoded, Decoder, SectionAt};
-use super::encode;
-use super::store::{compare, types, KeyName, StateStore, Store, Timer, Values};
+use super::encode::{self, nodes};
+use super::store::{compare, types, KeyName, StateStore, Store, Stored, Timer, Values};
+use crate::column_type::ColumnType;
 use crate::host::Host;
 use crate::testing_value::Datum;
 use std::cell::RefCell;
@@ -45,7 +46,7 @@ pub struct Running {
 }
 
 /// The types of a map's entries, and those to come, the next one last.
-pub type OpenScan = (Vec<abi::Type>, Vec<Values>);
+pub type OpenScan = (Vec<ColumnType>, Vec<Values>);
 
 /// So many scans may be open at once.
 const SCANS_MAX: usize = 64;
@@ -69,19 +70,20 @@ impl World {
         self.running.applied.get(id).and_then(Option::as_ref).unwrap_or(&self.store.states[id])
     }
 
-    fn rows(&self, id: u32, key: u32) -> &[Values] {
+    fn rows(&self, id: u32, key: u32) -> &[Stored] {
         self.state(id).cells.get(&self.running.names[key as usize]).map_or(&[], Vec::as_slice)
     }
 
     /// Applies a STATE section to states.
-    fn change_states(states: &mut StateStore, names: &[KeyName], d: Decoder<'_>, at: usize) {
+    fn change_states(states: &mut StateStore, names: &[KeyName], d: Decoder<'_>, at: usize, now: i64) {
         let (n, all) = (d.u32(at), states.all());
-        if d.u32(at + 4) != states.kind.0 as usize || d.u32(at + 8) != all.len() {
-            broken(format!("changes of kind {} with {} columns to {}", d.u32(at + 4), d.u32(at + 8), states.name));
+        let (got, want) = ([4, 8, 12].map(|field| d.u32(at + field)), [states.kind.0 as usize, all.len(), nodes(&all)]);
+        if got != want {
+            broken(format!("changes of kind, columns and nodes {got:?} to {}, want {want:?}", states.name));
         }
         let (keys, ops) = (d.u32s(at + 16, n), d.array(at + 20, n, 1));
         for (i, row) in d.rows(at + abi::STATE_SIZE as usize, &all, n).into_iter().enumerate() {
-            states.apply(&names[keys[i]], d.0[ops + i].into(), row);
+            states.apply(&names[keys[i]], d.0[ops + i].into(), row, now);
         }
     }
 
@@ -120,7 +122,9 @@ impl World {
         for s in &sections {
             match s.id {
                 abi::SECTION_BATCH => self.take_rows(d, s, consumed),
-                abi::SECTION_STATE => Self::change_states(&mut self.store.states[s.index], &self.running.names, d, s.at),
+                abi::SECTION_STATE => {
+                    Self::change_states(&mut self.store.states[s.index], &self.running.names, d, s.at, self.now);
+                }
                 abi::SECTION_TIMERS => self.take_timers(d, s.at),
                 abi::SECTION_METRICS => self.take_metrics(d, s.at),
                 _ => {}
@@ -228,17 +232,19 @@ impl Host for TestHost {
             return -1;
         }
         if state.kind != abi::STATE_MAP {
-            return answer(&encode::block(&state.types, rows), out);
+            let rows: Vec<Values> = rows.iter().map(|stored| stored.row.clone()).collect();
+            return answer(&encode::block(&state.types, &rows), out);
         }
         match state.find(rows, &block(map_key, &state.key_types)[0]) {
-            Ok(i) => answer(&encode::block(&state.types, &[rows[i][state.key_types.len()..].to_vec()]), out),
+            Ok(i) => answer(&encode::block(&state.types, &[rows[i].row[state.key_types.len()..].to_vec()]), out),
             Err(_) => -1,
         }
     }
 
     fn scan_open(&self, id: u32, key: u32, bounds: &[u8], flags: u32) -> i32 {
         let mut world = self.0.borrow_mut();
-        let (state, mut rows) = (world.state(id), world.rows(id, key).to_vec());
+        let state = world.state(id);
+        let mut rows: Vec<Values> = world.rows(id, key).iter().map(|stored| stored.row.clone()).collect();
         let columns = state.key_types.len();
         if flags & (abi::SCAN_LOW | abi::SCAN_HIGH) != 0 {
             let mut limits = block(bounds, &state.key_types).into_iter();
@@ -296,10 +302,10 @@ impl Host for TestHost {
             if s.id != abi::SECTION_STATE {
                 broken(format!("section {} in state_apply", s.id.0));
             }
-            let World { store, running, .. } = &mut *world;
+            let World { store, running, now, .. } = &mut *world;
             running.applied.resize_with(store.states.len(), || None);
             let state = running.applied[s.index].get_or_insert_with(|| store.states[s.index].clone());
-            World::change_states(state, &running.names, d, s.at);
+            World::change_states(state, &running.names, d, s.at, *now);
         }
     }
 }
