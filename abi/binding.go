@@ -50,6 +50,7 @@ type BoundState struct {
 	Kind   StateKind
 	Keys   int         // the first Keys fields are the map key
 	Fields []FieldType // map key, then value
+	TTL    int64       // ms of processing time that a cell lives after its last write; 0: it does not expire
 }
 
 // BoundTimer is a timer name.
@@ -443,8 +444,11 @@ func anyKeyed(request *OpenRequest) bool {
 	return false
 }
 
+// ttlMost is the longest time to live in milliseconds: what every reader of JSON has as an exact number.
+const ttlMost = 1 << 53
+
 func bindState(s *BindState) (BoundState, *Violation) {
-	bound := BoundState{Name: s.Name, Keys: len(s.Key)}
+	bound := BoundState{Name: s.Name, Keys: len(s.Key), TTL: s.TTLms}
 	switch s.Scope {
 	case "", ScopeKey:
 	case ScopeOperator:
@@ -452,8 +456,8 @@ func bindState(s *BindState) (BoundState, *Violation) {
 	default:
 		return bound, Broken("unknown scope %q", clip(s.Scope))
 	}
-	if s.TTLms != 0 {
-		return bound, Reserved(FeatureTTL)
+	if s.TTLms < 0 || s.TTLms > ttlMost {
+		return bound, Broken("ttl_ms is %d, 1 to %d are allowed", s.TTLms, int64(ttlMost))
 	}
 	for _, k := range []StateKind{StateValue, StateList, StateMap} {
 		if s.Kind == k.String() {

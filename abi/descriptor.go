@@ -155,7 +155,7 @@ type BindState struct {
 	Scope string  `json:"scope,omitempty"`
 	Key   []Field `json:"key,omitempty"` // map: the columns of the map key
 	Value []Field `json:"value"`
-	TTLms int64   `json:"ttl_ms,omitempty"` // reserved
+	TTLms int64   `json:"ttl_ms,omitempty"` // of processing time that a cell lives after its last write; 0 = for ever
 }
 
 // Modes of a timer name.

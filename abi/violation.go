@@ -49,7 +49,6 @@ const (
 	FeatureRowKinds   = "reading row kinds"
 	FeatureBroadcast  = "broadcast state"
 	FeatureWatermarks = "an operator-declared watermark"
-	FeatureTTL        = "state TTL"
 	FeatureMerge      = "MERGE"
 	FeatureNested     = "a list of lists"
 )

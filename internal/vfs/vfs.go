@@ -49,7 +49,7 @@ type FS interface {
 	// SyncDir makes the names in a folder durable.
 	SyncDir(name string) error
 	// Lock takes an exclusive lock on the file (made where missing) that the operating system frees when the process dies. It
-	// does not wait: where another holder has it, the error is ErrLocked.
+	// does not wait: where another holder has it, the error is ErrLocked, a LockedError where it is known which.
 	Lock(name string) (io.Closer, error)
 }
 

@@ -336,8 +336,14 @@ func TestLockProcesses(t *testing.T) {
 	if _, err := io.ReadFull(stdout, line); err != nil || !bytes.Equal(line, []byte("locked\n")) {
 		t.Fatalf("the child said %q, %v", line, err)
 	}
-	if _, err := vfs.Disk.Lock(name); !errors.Is(err, vfs.ErrLocked) {
+	_, err = vfs.Disk.Lock(name)
+	if !errors.Is(err, vfs.ErrLocked) {
 		t.Errorf("the lock of a living process: %v", err)
+	}
+	if known := (*vfs.LockedError)(nil); errors.As(err, &known) && known.PID != child.Process.Pid {
+		t.Errorf("the lock of process %d: %v", child.Process.Pid, err)
+	} else if known == nil {
+		t.Logf("whose the lock is cannot be known here: %v", err)
 	}
 	child.Process.Kill()
 	child.Wait()

@@ -77,9 +77,10 @@ func (f *Filter) passes(e *state.Entry) bool {
 	return (f.State == "" || e.Space.Name == f.State) && (f.Key == nil || string(e.Key) == string(f.Key))
 }
 
-// ScanState calls emit with each live entry of a node's state, in no particular order. Slices are valid during the call. It reads the
-// node's segments twice, the first time to verify them and to find what is live: that takes about 60 bytes of memory an entry that
-// passes the filter. A node without state is an ErrUnknown.
+// ScanState calls emit with each live entry of a node's state, in no particular order: one that has not been changed or deleted since,
+// and has not expired by the checkpoint's processing time. Slices are valid during the call. It reads the node's segments twice, the
+// first time to verify them and to find what is live: that takes about 60 bytes of memory an entry that passes the filter. A node
+// without state is an ErrUnknown.
 func ScanState(view View, m *Manifest, node string, filter Filter, emit func(state.Entry) error) error {
 	if nodes := m.StateNodes(); !slices.Contains(nodes, node) {
 		e := ErrUnknown.Errorf("checkpoint %d has no state of operator %q", m.Checkpoint, node)
@@ -100,7 +101,7 @@ func ScanState(view View, m *Manifest, node string, filter Filter, emit func(sta
 		return err
 	}
 	return scanChain(view, chain, filter, func(e state.Entry, seq uint64) error {
-		if !live.holds(&e, seq) {
+		if expiry, ends := state.Expiry(e.Value); !live.holds(&e, seq) || ends && expiry <= m.ProcessingTime {
 			return nil
 		}
 		return emit(e)

@@ -105,7 +105,7 @@ var stateObject = &spec.Object{
 	Selector: "backend", What: "state back-end",
 	Fields: []spec.Field{
 		{Name: "state_bytes_max", Kind: spec.Size, Default: "64GiB", Min: "1MiB",
-			Doc: "All state of a subtask; the job fails where it would pass it."},
+			Doc: "All state of a subtask; the job fails where it would pass it. With backend memory, what has expired does not count."},
 	},
 	Choices: func() []spec.Choice {
 		return []spec.Choice{

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -168,6 +169,17 @@ func short(d time.Duration) string {
 	return s
 }
 
+// Expires says for people how long what is written to a state lives: ", expires after 24h"; nothing where that is for ever.
+func Expires(s *abi.BindState) string {
+	switch {
+	case s.TTLms == 0:
+		return ""
+	case s.TTLms > math.MaxInt64/int64(time.Millisecond):
+		return fmt.Sprintf(", expires after %d ms", s.TTLms)
+	}
+	return ", expires after " + short(time.Duration(s.TTLms)*time.Millisecond)
+}
+
 // printNode writes a node and, below it, those chained to it.
 func (p *Plan) printNode(w io.Writer, id, depth int) {
 	n := p.Nodes[id]
@@ -192,7 +204,7 @@ func (p *Plan) printNode(w io.Writer, id, depth int) {
 	}
 	if o := n.Operator; o != nil && o.Descriptor != nil {
 		for _, s := range o.Descriptor.States {
-			fmt.Fprintf(w, "%s  state %s: %s of %s (%s)\n", indent, s.Name, s.Kind, fieldList(s.Key, s.Value), o.States.Backend)
+			fmt.Fprintf(w, "%s  state %s: %s of %s (%s%s)\n", indent, s.Name, s.Kind, fieldList(s.Key, s.Value), o.States.Backend, Expires(&s))
 		}
 		for _, t := range o.Descriptor.Timers {
 			fmt.Fprintf(w, "%s  timer %s\n", indent, t.Name)

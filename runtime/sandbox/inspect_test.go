@@ -81,7 +81,7 @@ func TestInspectRefuses(t *testing.T) {
 		}, ErrOpen, `: column n of port in: must be i64 (at column in.n); change the column`},
 		{"trap in open", func(p *program, _ *abi.OpenRequest) { p.openErr = &vm.Fault{Kind: vm.Trap, Detail: "unreachable"} }, ErrDescriptor, "trap: unreachable"},
 		{"state without key", func(_ *program, r *abi.OpenRequest) { r.Inputs[0].Keyed = false }, ErrDescriptor, `state "value" needs a keyed input`},
-		{"TTL", func(p *program, _ *abi.OpenRequest) { p.descriptor.States[0].TTLms = 5 }, ErrReserved, "state TTL is specified but not supported"},
+		{"TTL", func(p *program, _ *abi.OpenRequest) { p.descriptor.States[0].TTLms = -5 }, ErrDescriptor, "states[0]: ttl_ms is -5, 1 to"},
 		{"retract", func(p *program, _ *abi.OpenRequest) { p.descriptor.Outputs[0].Kind = abi.PortRetract }, ErrReserved, "a retract port is specified"},
 		{"slot", func(_ *program, r *abi.OpenRequest) { r.Slot = 1 }, ErrReserved, "a slot above 0 is specified"},
 		{"fault cell", func(p *program, _ *abi.OpenRequest) {

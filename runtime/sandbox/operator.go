@@ -84,11 +84,13 @@ func (o *Operator) Open(ctx *operator.Context) error {
 	return o.ensureGuest()
 }
 
+const microsPerMilli = 1000
+
 func (o *Operator) declarations() ([]state.Decl, []state.TimerDecl) {
 	states := make([]state.Decl, len(o.binding.States))
 	for i, s := range o.binding.States {
 		fields := crossing.Fields(s.Fields)
-		states[i] = state.Decl{Name: s.Name, Kind: state.Kind(s.Kind), MapKey: fields[:s.Keys], Value: fields[s.Keys:]}
+		states[i] = state.Decl{Name: s.Name, Kind: state.Kind(s.Kind), MapKey: fields[:s.Keys], Value: fields[s.Keys:], TTL: s.TTL * microsPerMilli}
 	}
 	timers := make([]state.TimerDecl, len(o.binding.Timers))
 	for i, t := range o.binding.Timers {
@@ -150,7 +152,15 @@ func (o *Operator) nextSeed() uint64 {
 }
 
 // readClock takes the processing time for one call of the task: it does not change within, and never goes back.
-func (o *Operator) readClock() { o.now = max(o.now, o.ctx.Now()) }
+func (o *Operator) readClock() { o.setNow(o.ctx.Now()) }
+
+// setNow moves processing time, which is that of frames and of keyed state: what has expired is gone for all frames of one call.
+func (o *Operator) setNow(us int64) {
+	o.now = max(o.now, us)
+	if o.ctx.State != nil {
+		o.ctx.State.SetNow(o.now)
+	}
+}
 
 // Process runs a batch through the guest.
 func (o *Operator) Process(port int, b *record.Batch) error {
@@ -179,7 +189,7 @@ func (o *Operator) Advance(w int64) error {
 
 // Tick fires the processing-time timers that are due.
 func (o *Operator) Tick(now int64) error {
-	o.now = max(o.now, now)
+	o.setNow(now)
 	return o.fire(state.ProcessingTime, o.now)
 }
 
@@ -218,8 +228,10 @@ func (o *Operator) End() error {
 	return nil
 }
 
-// Barrier holds nothing back; it replaces the instance where the job wants replays to be exact.
+// Barrier holds nothing back. It moves the time of keyed state, so that a base segment has nothing that the checkpoint's time is
+// past, and replaces the instance where the job wants replays to be exact.
 func (o *Operator) Barrier() error {
+	o.readClock()
 	if o.config.Recycle == RecycleBarrier {
 		o.dropGuest()
 	}

@@ -9,15 +9,15 @@ import (
 
 // A row at rest:
 //
-//	byte 0       flags: 1 a null bitmap follows, 2 an expiry follows (reserved); others are refused
+//	byte 0       flags: 1 a null bitmap follows, 2 the row ends with an expiry; others are refused
 //	byte 1       schema version of the state; 1
 //	             null bitmap, bit i (LSB first) set where field i is null
 //	             fixed fields in declaration order, little-endian, a bool as one byte; zero where null
 //	             utf8, binary and list fields in declaration order: length in bytes as uvarint, then the bytes; empty where null
+//	last 8       the expiry, where there is one: i64, us of processing time, from which on the row is absent
 //
-// The bytes of a list are its elements end to end: of fixed types as above, a bool as one byte, utf8 and binary each with its
-// length as uvarint before it;
-// so that a row without nulls of fields of fixed size has one length and one place for each field.
+// so that a row without nulls of fields of fixed size has one length and one place for each field. The bytes of a list are its
+// elements end to end: of fixed types as above, a bool as one byte, utf8 and binary each with its length as uvarint before it.
 const (
 	rowNulls   = 1
 	rowExpiry  = 2
@@ -66,12 +66,13 @@ func PutWord(dst []byte, v uint64) {
 	binary.LittleEndian.PutUint64(dst[rowHeader:], v)
 }
 
-// WordOf reads a row that PutWord made; false where it is another.
+// WordOf reads a row that PutWord made, with an expiry or without; false where it is another.
 func WordOf(row []byte) (uint64, bool) {
-	if len(row) != WordLen || row[0] != 0 || row[1] != rowVersion {
-		return 0, false
+	if len(row) == WordLen && row[0] == 0 && row[1] == rowVersion ||
+		len(row) == WordLen+ExpiryLen && row[0] == rowExpiry && row[1] == rowVersion {
+		return binary.LittleEndian.Uint64(row[rowHeader:]), true
 	}
-	return binary.LittleEndian.Uint64(row[rowHeader:]), true
+	return 0, false
 }
 
 // Append appends row i of columns, which have the codec's fields in order.
@@ -238,7 +239,12 @@ func (c *Codec) open(row []byte) (nulls, fixed []byte, err error) {
 	if len(row) < rowHeader {
 		return nil, nil, damaged("a row has %d bytes", len(row))
 	}
-	if row[0]&^rowNulls != 0 || row[1] != rowVersion {
+	if row[0]&rowExpiry != 0 && len(row) >= rowHeader+ExpiryLen {
+		row = row[:len(row)-ExpiryLen]
+	} else if row[0]&rowExpiry != 0 {
+		return nil, nil, damaged("a row ends within its expiry")
+	}
+	if row[0]&^(rowNulls|rowExpiry) != 0 || row[1] != rowVersion {
 		return nil, nil, CodeVersion.Errorf("a row has flags %#x and schema version %d", row[0], row[1]).
 			Do("a later version of tidemill wrote it: use that version")
 	}

@@ -1,9 +1,11 @@
 package state_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"math"
 	"reflect"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -156,10 +158,25 @@ func TestRowRoundTrip(t *testing.T) {
 				t.Fatalf("field %s of %v is decoded as %v", f.Name, values, got)
 			}
 		}
+		// With an expiry it is the same row.
+		ends := int64(len(row)) - 20
+		expiring := state.AppendExpiry(slices.Clone(row), ends)
+		again := rowColumns(fields)
+		if err := codec.Decode(expiring, again); err != nil || !bytes.Equal(codec.Append(nil, again, 0), row) {
+			t.Fatalf("%x is decoded as %x: %v", expiring, codec.Append(nil, again, 0), err)
+		}
+		if at, ok := state.Expiry(expiring); !ok || at != ends {
+			t.Fatalf("%x expires at %d (%v), not %d", expiring, at, ok, ends)
+		}
+		if _, ok := state.Expiry(row); ok {
+			t.Fatalf("%x has an expiry", row)
+		}
 		// Every beginning is refused, and so is a row with a byte more.
-		for n := range row {
-			if err := codec.Decode(row[:n], rowColumns(fields)); !errcode.Is(err, state.CodeDamaged) {
-				t.Fatalf("%x, the beginning of %x: %v", row[:n], row, err)
+		for _, row := range [][]byte{row, expiring} {
+			for n := range row {
+				if err := codec.Decode(row[:n], rowColumns(fields)); !errcode.Is(err, state.CodeDamaged) {
+					t.Fatalf("%x, the beginning of %x: %v", row[:n], row, err)
+				}
 			}
 		}
 		if err := codec.Decode(append(row, 0), rowColumns(fields)); !errcode.Is(err, state.CodeDamaged) {
@@ -188,7 +205,7 @@ func TestDamagedLists(t *testing.T) {
 
 func TestRowsOfLaterVersionsAreRefused(t *testing.T) {
 	codec := state.NewCodec(rowFields[3:4])
-	for _, row := range []string{"02010000000000000000", "00020000000000000000", "80010000000000000000", "00000000000000000000"} {
+	for _, row := range []string{"04010000000000000000", "00020000000000000000", "80010000000000000000", "00000000000000000000"} {
 		b, err := hex.DecodeString(row)
 		if err != nil {
 			t.Fatal(err)

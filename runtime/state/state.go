@@ -4,6 +4,10 @@
 // All access is by whole batches: distinct keys in, cells out, changes back, so that cache misses overlap and nothing allocates
 // per record. What a frame changes is applied after the frame has succeeded, never before (I1).
 //
+// A state may have a time to live (Decl.TTL): each value, list element and map entry is absent from a processing time on, which its
+// row at rest carries. Time is what the owner says it is (SetNow) and does not change within a frame, so that nothing depends on
+// when a back-end gets around to taking out what has expired.
+//
 // Durable things are known by name: a Space carries the name and the schema of a state, and every entry of a changelog segment
 // belongs to one. Keys are the encoded keys of package record, map keys are encoded alike.
 //
@@ -29,6 +33,9 @@ type Decl struct {
 	Kind   Kind
 	MapKey []record.Field // Map only
 	Value  []record.Field
+	// TTL is the processing time in us that a value, list element or map entry lives after it was last written; 0: for ever. Another
+	// one than before is no change of the schema: what is there keeps the expiry that it was written with.
+	TTL int64
 }
 
 // TimerDecl declares a timer name.
@@ -118,6 +125,10 @@ type Backend interface {
 	// a name that is declared with another kind or other fields is refused with a coded error, and so is what is not declared any
 	// more, unless Options.AllowUndeclared is set: then it is kept and carried in checkpoints.
 	Declare(states []Decl, timers []TimerDecl) error
+	// SetNow moves processing time to us, where that is later than it was. What has expired by then (Decl.TTL: now >= the time of
+	// writing + TTL) is absent from all calls that follow, and what is written from now on lives from then. The owner calls it before
+	// a frame that uses states with a TTL, never within; before the first call nothing expires. It costs a store.
+	SetNow(us int64)
 
 	// Load reads the cells of all keys of a state. A cell of more than limit bytes at rest has status Ask.
 	Load(state int, keys *record.KeySet, limit int, dst *Cells) error
@@ -125,7 +136,7 @@ type Backend interface {
 	// all elements of a list.
 	Get(state int, hash uint64, key, mapKey []byte, dst []record.Column) (found bool, err error)
 	// Scan goes through a map's entries with low <= encoded map key < high (nil: unbounded), ascending or descending, as they
-	// are at the call; the Scanner is valid until the next change to the back-end.
+	// are at the call; the Scanner is valid until the next change to the back-end, or SetNow.
 	Scan(state int, hash uint64, key, low, high []byte, descending bool) (Scanner, error)
 	// Apply makes changes; clearing what is absent is nothing. An error is a fault of the disk or a limit, and fails the job.
 	Apply(state int, keys *record.KeySet, changes *Changes) error
@@ -141,8 +152,8 @@ type Backend interface {
 	NextTimer(domain Domain) (int64, bool)
 
 	// Freeze fixes what changed since the last Freeze (everything, where base is set) for a checkpoint. Processing goes on at once:
-	// reads see the frozen changes, writes go to new cells. The cost is that of the dirty list, not of its cells. The former
-	// Frozen has been closed.
+	// reads see the frozen changes, writes go to new cells. The cost is that of the dirty list, not of its cells; where states have
+	// a TTL, a bounded look for what has expired is added. The former Frozen has been closed.
 	Freeze(base bool) (Frozen, error)
 	// Restore adds the entries of one segment; segments come oldest first, before Declare. Entries whose key group is not in
 	// [groups[0], groups[1]) are passed over.
@@ -161,7 +172,7 @@ type Scanner interface {
 // Frozen is the changes of one checkpoint. It is written by another goroutine than the back-end's.
 type Frozen interface {
 	// Write hands over all entries, space by space; within a space all deletions come before all entries, the order is
-	// unspecified otherwise. What was deleted and is there again appears as both.
+	// unspecified otherwise. What was deleted and is there again appears as both. A base has nothing that had expired at its Freeze.
 	Write(to Writer) error
 	// Close frees the frozen changes, written or not. Where the back-end has a store beneath, they have reached it by then.
 	Close() error
@@ -213,11 +224,12 @@ type Entry struct {
 
 // Stats describe a back-end for metrics and the live view; all are current values.
 type Stats struct {
-	Cells      int64 // value cells, list elements and map entries known to be live, where the back-end can count them, else -1
+	Cells      int64 // value cells, list elements and map entries, expired ones included until they are swept; -1 where it cannot be counted
 	Timers     int64
 	HotBytes   int64 // memory held
 	StoreBytes int64 // bytes in the store beneath
 	StoreReads int64 // reads that went to the store beneath, since the start
+	Expired    int64 // cells that were swept since the start, because they had expired
 }
 
 // Options of a back-end.

@@ -292,6 +292,7 @@ func (t *Task) measure() {
 		l.metrics.StateBytes.Store(s.HotBytes)
 		l.metrics.StoreBytes.Store(s.StoreBytes)
 		l.metrics.StoreReads.Store(s.StoreReads)
+		l.metrics.Expired.Store(s.Expired)
 	}
 }
 

@@ -117,6 +117,7 @@ type Subtask struct {
 	StateBytes atomic.Int64 // memory held
 	StoreBytes atomic.Int64
 	StoreReads atomic.Int64
+	Expired    atomic.Int64 // cells swept because they had expired
 
 	Meter operator.Meter // what a guest did
 }
@@ -184,6 +185,7 @@ type Counters struct {
 	StateBytes int64 `json:"state_bytes"`
 	StoreBytes int64 `json:"store_bytes"`
 	StoreReads int64 `json:"store_reads"`
+	Expired    int64 `json:"expired"`
 	Fuel       int64 `json:"fuel"`
 	Frames     int64 `json:"frames"`
 	Traps      int64 `json:"traps"`
@@ -246,7 +248,8 @@ func (s *Subtask) counters() Counters {
 	return Counters{
 		RecordsIn: s.RecordsIn.Load(), RecordsOut: s.RecordsOut.Load(), BatchesIn: s.BatchesIn.Load(), Late: s.Late.Load(),
 		Bad: s.Bad.Load(), QueueRows: s.QueueRows.Load(), Stalled: s.Stalled.Load(), Cells: s.Cells.Load(), Timers: s.Timers.Load(),
-		StateBytes: s.StateBytes.Load(), StoreBytes: s.StoreBytes.Load(), StoreReads: s.StoreReads.Load(), Fuel: s.Meter.Fuel.Load(),
+		StateBytes: s.StateBytes.Load(), StoreBytes: s.StoreBytes.Load(), StoreReads: s.StoreReads.Load(), Expired: s.Expired.Load(),
+		Fuel:   s.Meter.Fuel.Load(),
 		Frames: s.Meter.Frames.Load(), Traps: s.Meter.Traps.Load(), Instances: s.Meter.Instances.Load(), Dropped: s.Meter.Dropped.Load(),
 	}
 }
@@ -268,6 +271,7 @@ func (c *Counters) add(o *Counters) {
 	c.StateBytes += o.StateBytes
 	c.StoreBytes += o.StoreBytes
 	c.StoreReads += o.StoreReads
+	c.Expired += o.Expired
 	c.Fuel += o.Fuel
 	c.Frames += o.Frames
 	c.Traps += o.Traps

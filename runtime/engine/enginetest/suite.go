@@ -26,7 +26,7 @@ func Run(t *testing.T, newEngine Make) {
 		"Model": testModel, "Chained": testChained, "Kill": testKill, "Failpoints": testFailpoints, "Stop": testStop,
 		"Finished": testFinished, "Fresh": testFresh, "Renamed": testRenamed, "Fallback": testFallback, "BadRecords": testBadRecords, "Rejections": testRejections,
 		"ReadError": testReadError, "Restarts": testRestarts, "Panic": testPanic, "BackPressure": testBackPressure,
-		"TwoSources": testTwoSources, "ProcessingTime": testProcessingTime, "OpenError": testOpenError,
+		"TwoSources": testTwoSources, "ProcessingTime": testProcessingTime, "TimeToLive": testTimeToLive, "OpenError": testOpenError,
 		"FullDisk": testFullDisk, "PowerLoss": testPowerLoss,
 	} {
 		t.Run(name, func(t *testing.T) {

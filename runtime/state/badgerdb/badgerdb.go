@@ -51,7 +51,10 @@ type store struct {
 	puts    *batch
 	deletes *batch
 	written int64
+	put     int    // entries put since the last Commit
+	hand    []byte // the place at which the next Sweep goes on
 	bytes   atomic.Int64
+	swept   atomic.Int64
 }
 
 func open(dir string) (*store, error) {
@@ -201,6 +204,9 @@ func (s *store) Bytes() int64 { return s.bytes.Load() }
 
 // Reads implements table.Store.
 func (s *store) Reads() int64 { return s.reads.Load() }
+
+// Swept implements table.Store.
+func (s *store) Swept() int64 { return s.swept.Load() }
 
 // Close implements table.Store.
 func (s *store) Close() error {

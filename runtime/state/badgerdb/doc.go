@@ -8,6 +8,9 @@
 // removed by Close. Nothing in it is ever synced. Timers are in memory.
 //
 // Entries are stored under the number of their space (two bytes), the key and the sub, with the key's length before the row.
+// What has expired is deleted by the writer, which looks at some entries in turn with each flush: Badger's own TTL goes by the system's
+// clock and whole seconds, and is not used.
+//
 // Versions count the flushes, by twos: deletions of a flush are one older than its puts, so that these win. Badger is opened for
 // many instances on a small machine: memory for one memtable being filled and one being written (8 MiB each), no block cache and
 // no compression (tables are mapped, the page cache is the cache), two compactors, its log off. A key with its sub may have

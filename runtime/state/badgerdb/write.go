@@ -37,6 +37,7 @@ func (s *store) Put(space int, key, sub, row []byte) error {
 	k := path(s.puts.take(spaceSize + len(key) + len(sub))[:0], space, key, sub)
 	v := append(append(s.puts.take(n + len(row))[:0], length[:n]...), row...)
 	s.written += int64(len(k) + len(v))
+	s.put++
 	if err := s.puts.w.Set(k, v); err != nil {
 		return failed(s.dir, "writing a cell", err)
 	}
@@ -81,7 +82,7 @@ func (s *store) Commit() error {
 			return failed(s.dir, "committing", err)
 		}
 	}
-	s.deletes, s.puts = nil, nil
+	s.deletes, s.puts, s.put = nil, nil, 0
 	s.db.SetDiscardTs(s.version + 1)
 	s.version += 2
 	bytes := min(s.written, memTableBytes)

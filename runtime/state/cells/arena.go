@@ -78,7 +78,7 @@ func (a *Arena) Free(r Ref, n uint32) {
 	a.live -= int64(n)
 	total := a.units(c)
 	switch {
-	case total > chunkUnits, a.free[c] == total && a.next>>chunkShift != c && a.bytes > 4*a.live*Unit+8*chunkUnits*Unit:
+	case total > chunkUnits, a.surplus(c):
 		a.vacate(c)
 	case !a.queued[c] && a.free[c] >= total/recycleShare:
 		a.queued[c] = true
@@ -87,6 +87,11 @@ func (a *Arena) Free(r Ref, n uint32) {
 }
 
 func (a *Arena) units(c uint32) uint32 { return uint32(len(a.data[c]) / Unit) }
+
+// surplus says that nothing in a chunk is used, and that the arena holds much more than it has given out.
+func (a *Arena) surplus(c uint32) bool {
+	return a.free[c] == a.units(c) && a.next>>chunkShift != c && a.bytes > 4*a.live*Unit+8*chunkUnits*Unit
+}
 
 // vacate gives the memory of a chunk in which nothing is used back to the collector.
 func (a *Arena) vacate(c uint32) {

@@ -12,6 +12,7 @@ type Ledger struct {
 	held   []extent // given back while a checkpoint reads; free after it
 	spare  []extent // free now, not yet given back to the arena: Drain does that bit by bit
 	log    Log
+	hand   int // the chunk of the next Visit
 
 	// units of the cells in dirty, of those that a checkpoint reads, in held and in spare
 	changed, reading, holding, sparing int64
@@ -192,6 +193,39 @@ func (l *Ledger) Walk(units func(cell []byte) uint32, visit func(r Ref, cell []b
 			u = nextCell(l.data, l.used, c, u+size, units)
 		}
 	}
+}
+
+// Visit calls visit with the cells of one chunk that are not dead, by ascending address, chunk by chunk from call to call; where
+// visit says no, the next call is of the same chunk again. It returns whether a pass over all chunks has ended. visit may give cells
+// back, this one and others. While a checkpoint reads, it also sees what was given back since. What Release has freed is drained
+// first, a bounded number a call, which then visits nothing. A chunk in which nothing is left goes back to the collector where the
+// arena has many such.
+func (l *Ledger) Visit(units func(cell []byte) uint32, visit func(r Ref, cell []byte) bool) (last bool) {
+	if len(l.spare) > 0 {
+		l.Drain()
+		return false
+	}
+	for l.hand < len(l.data) && l.data[l.hand] == nil {
+		l.hand++
+	}
+	if l.hand >= len(l.data) {
+		l.hand = 0
+		return true
+	}
+	c := l.hand
+	for u := nextCell(l.data, l.used, c, 0, units); u < chunkLen(l.data, c); {
+		cell := l.data[c][u*Unit:]
+		size := units(cell)
+		if !visit(uint32(c)<<chunkShift+u, cell) {
+			return false
+		}
+		u = nextCell(l.data, l.used, c, u+size, units)
+	}
+	if l.data[c] != nil && l.surplus(uint32(c)) { // it was not when its last cell was given back
+		l.vacate(uint32(c))
+	}
+	l.hand++
+	return false
 }
 
 // ChangedBytes is the memory of the cells that changed since the last Freeze, or that a checkpoint reads.

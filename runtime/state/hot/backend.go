@@ -21,6 +21,7 @@ type Backend struct {
 	tables   []table.Table // in the order of the declarations, then what was restored and is not declared
 	byName   map[string]table.Table
 	timers   timers.Queue
+	clock    *table.Clock
 	declared bool
 	frozen   *Frozen     // not yet released
 	store    table.Store // nil where all is in memory
@@ -33,11 +34,11 @@ type Backend struct {
 
 // New makes an empty back-end over an empty store, which it closes; store is nil where all is to be in memory.
 func New(options state.Options, store table.Store) *Backend {
-	return &Backend{options: options, store: store, byName: map[string]table.Table{}, spaces: map[string]int{}}
+	return &Backend{options: options, store: store, clock: table.NewClock(), byName: map[string]table.Table{}, spaces: map[string]int{}}
 }
 
 func (b *Backend) newTable(s state.Space) (table.Table, error) {
-	schema := table.Schema{Space: s}
+	schema := table.Schema{Space: s, Life: table.Life{Clock: b.clock}}
 	var beneath *table.Beneath
 	if b.store != nil {
 		beneath = &table.Beneath{Store: b.store, Number: len(b.spaces)}
@@ -154,7 +155,12 @@ func (b *Backend) rest() {
 func (b *Backend) Apply(s int, keys *record.KeySet, c *state.Changes) error {
 	b.settle()
 	b.evict()
-	if err := b.tables[s].Apply(keys, c); err != nil {
+	t := b.tables[s]
+	before := t.Counted().Bytes
+	if err := t.Apply(keys, c); err != nil {
+		return err
+	}
+	if err := sweepAfter(t, len(c.Key), t.Counted().Bytes-before); err != nil {
 		return err
 	}
 	return b.check()
@@ -204,12 +210,28 @@ func (b *Backend) clean() int64 {
 	return n
 }
 
-// check enforces the limit of the subtask's state: its rows with their keys, or over a store what that occupies and what it
-// does not have yet.
+// check enforces the limit of the subtask's state. What has expired counts until it is swept, so that is done before it is refused.
 func (b *Backend) check() error {
-	if b.options.StateBytesMax == 0 {
+	most := b.options.StateBytesMax
+	if most == 0 {
 		return nil
 	}
+	n := b.stateBytes()
+	if n > most && b.store == nil {
+		if err := b.sweepAll(); err != nil {
+			return err
+		}
+		n = b.stateBytes()
+	}
+	if n <= most {
+		return nil
+	}
+	return state.CodeLimit.Errorf("the state of one subtask has %d bytes, its limit is %d", n, most).
+		Do("raise state_bytes_max, raise the parallelism, or let the operator clear what it does not need any more")
+}
+
+// stateBytes is the size of all rows with their keys, or over a store what that occupies and what it does not have yet.
+func (b *Backend) stateBytes() int64 {
 	n := b.timers.StateBytes()
 	if b.store != nil {
 		n += b.store.Bytes()
@@ -221,11 +243,7 @@ func (b *Backend) check() error {
 			n += t.Counted().Bytes
 		}
 	}
-	if n > b.options.StateBytesMax {
-		return state.CodeLimit.Errorf("the state of one subtask has %d bytes, its limit is %d", n, b.options.StateBytesMax).
-			Do("raise state_bytes_max, raise the parallelism, or let the operator clear what it does not need any more")
-	}
-	return nil
+	return n
 }
 
 // ApplyTimers implements state.Backend.
@@ -292,8 +310,10 @@ func (b *Backend) Stats() state.Stats {
 	for _, t := range b.tables {
 		s.Cells += t.Counted().Cells
 		s.HotBytes += t.Held()
+		s.Expired += t.Lifetime().Swept
 	}
 	if b.store != nil {
+		s.Expired = b.store.Swept() // what leaves memory only is still there
 		s.Cells, s.StoreBytes, s.StoreReads = -1, b.store.Bytes(), b.store.Reads()
 	}
 	return s
@@ -315,6 +335,9 @@ func (b *Backend) Freeze(base bool) (state.Frozen, error) {
 	if b.frozen != nil {
 		return nil, fmt.Errorf("the former Frozen has not been closed")
 	}
+	if err := b.sweepBefore(); err != nil {
+		return nil, err
+	}
 	f := &Frozen{store: b.store, base: base}
 	if b.store != nil {
 		f.spaces = map[string]int{}
@@ -329,6 +352,10 @@ func (b *Backend) Freeze(base bool) (state.Frozen, error) {
 			return nil, err
 		}
 		f.tables = append(f.tables, ft)
+		if life := t.Lifetime(); life.Ends {
+			f.at = life.Cutoff()
+			f.ending = append(f.ending, f.spaces[ft.Space().Name])
+		}
 	}
 	var err error
 	if f.timers, err = b.timers.Freeze(base); err != nil {

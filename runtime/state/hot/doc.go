@@ -8,6 +8,9 @@
 // tables do not change a frozen cell, they replace it, until the Frozen has been closed; the first write after that gives the
 // memory back, bit by bit. Over a store the changes go there first and then into the segment, and a base is read from the store.
 //
+// What has expired is passed over by every read, and taken out where a list or map is loaded, chunk by chunk as a table is written to,
+// and before a checkpoint (expiry.go); a store beneath is swept with each flush.
+//
 // With a store and a limit of memory the tables forget clean cells by a clock over their indexes, a bounded number before each
 // batch. Dirty cells stay until a checkpoint has been written, so HotBytesMax is an aim, and the time between checkpoints
 // bounds what goes beyond it.

@@ -15,6 +15,8 @@ type Frozen struct {
 	base    bool
 	store   table.Store
 	spaces  map[string]int // numbers in the store by name
+	ending  []int          // numbers of those that may have rows with an expiry
+	at      table.Cutoff
 	flushed bool
 	closed  atomic.Bool
 }
@@ -38,15 +40,20 @@ func (f *Frozen) Write(to state.Writer) error {
 	return f.timers.Write(to)
 }
 
-// writeAll hands over all that the store has of a space: nobody but the writer of a checkpoint changes it.
+// writeAll hands over all that the store has of a space, and that has not expired: nobody but the writer of a checkpoint changes it.
 func (f *Frozen) writeAll(to state.Writer, space state.Space) error {
 	if err := to.Begin(space); err != nil {
 		return err
 	}
-	return f.store.All(f.spaces[space.Name], to.Put)
+	return f.store.All(f.spaces[space.Name], func(key, sub, row []byte) error {
+		if f.at.Over(row) {
+			return nil
+		}
+		return to.Put(key, sub, row)
+	})
 }
 
-// flush brings the changes into the store beneath.
+// flush brings the changes into the store beneath, and takes out some of what has expired there.
 func (f *Frozen) flush() error {
 	if f.store == nil || f.flushed {
 		return nil
@@ -56,6 +63,9 @@ func (f *Frozen) flush() error {
 		if err := t.Write(into); err != nil {
 			return err
 		}
+	}
+	if err := f.store.Sweep(f.ending, f.at.Over); err != nil {
+		return err
 	}
 	if err := f.store.Commit(); err != nil {
 		return err

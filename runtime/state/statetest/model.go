@@ -3,7 +3,9 @@ package statetest
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"maps"
+	"math"
 	"slices"
 	"sort"
 	"strings"
@@ -54,15 +56,22 @@ type Timer struct {
 	setting int
 }
 
-// Model is keyed state and timers in Go maps, by encoded key.
+// cell is a row and the time from which on it is absent.
+type cell struct {
+	row  Row
+	ends int64 // us of processing time
+}
+
+// Model is keyed state and timers in Go maps, by encoded key. What has expired stays in them and is passed over.
 type Model struct {
 	States []state.Decl
 	Names  []state.TimerDecl
+	Now    int64 // us of processing time
 
-	values   []map[string]Row            // by state, key
-	lists    []map[string][]Row          // by state, key
-	entries  []map[string]map[string]Row // by state, key, encoded map key
-	timers   map[string][]Timer          // by key, in no order
+	values   []map[string]cell            // by state, key
+	lists    []map[string][]cell          // by state, key
+	entries  []map[string]map[string]cell // by state, key, encoded map key
+	timers   map[string][]Timer           // by key, in no order
 	settings int
 }
 
@@ -70,9 +79,9 @@ type Model struct {
 func NewModel(states []state.Decl, names []state.TimerDecl) *Model {
 	m := &Model{States: states, Names: names, timers: map[string][]Timer{}}
 	for range states {
-		m.values = append(m.values, map[string]Row{})
-		m.lists = append(m.lists, map[string][]Row{})
-		m.entries = append(m.entries, map[string]map[string]Row{})
+		m.values = append(m.values, map[string]cell{})
+		m.lists = append(m.lists, map[string][]cell{})
+		m.entries = append(m.entries, map[string]map[string]cell{})
 	}
 	return m
 }
@@ -92,26 +101,36 @@ func (m *Model) Clone() *Model {
 	for k, t := range m.timers {
 		c.timers[k] = slices.Clone(t)
 	}
-	c.settings = m.settings
+	c.settings, c.Now = m.settings, m.Now
 	return c
 }
+
+// written is a row written now.
+func (m *Model) written(s int, row Row) cell {
+	if ttl := m.States[s].TTL; ttl > 0 {
+		return cell{row, m.Now + ttl}
+	}
+	return cell{row, math.MaxInt64}
+}
+
+func (m *Model) lives(c cell) bool { return m.Now < c.ends }
 
 // Change makes one change of a state. mapKey is the encoded map key, row the value.
 func (m *Model) Change(s int, key string, op uint8, mapKey string, row Row) {
 	switch kind := m.States[s].Kind; {
 	case kind == state.Value && op == state.OpSet:
-		m.values[s][key] = row
+		m.values[s][key] = m.written(s, row)
 	case kind == state.Value && op == state.OpClear:
 		delete(m.values[s], key)
 	case kind == state.List && op == state.OpAppend:
-		m.lists[s][key] = append(m.lists[s][key], row)
+		m.lists[s][key] = append(m.lists[s][key], m.written(s, row))
 	case kind == state.List && op == state.OpClear:
 		delete(m.lists[s], key)
 	case kind == state.Map && op == state.OpSet:
 		if m.entries[s][key] == nil {
-			m.entries[s][key] = map[string]Row{}
+			m.entries[s][key] = map[string]cell{}
 		}
-		m.entries[s][key][mapKey] = row
+		m.entries[s][key][mapKey] = m.written(s, row)
 	case kind == state.Map && op == state.OpClear:
 		delete(m.entries[s][key], mapKey)
 	case kind == state.Map && op == state.OpClearAll:
@@ -123,23 +142,43 @@ func (m *Model) Change(s int, key string, op uint8, mapKey string, row Row) {
 
 // Cell returns the rows of a key's cell: a value's one, a list's elements, a map's values in ascending order of map keys.
 func (m *Model) Cell(s int, key string) []Row {
+	var rows []Row
 	switch m.States[s].Kind {
 	case state.Value:
-		if row, ok := m.values[s][key]; ok {
-			return []Row{row}
+		if c, ok := m.values[s][key]; ok && m.lives(c) {
+			rows = append(rows, c.row)
 		}
-		return nil
 	case state.List:
-		return m.lists[s][key]
-	}
-	var rows []Row
-	for _, k := range m.mapKeys(s, key) {
-		rows = append(rows, m.entries[s][key][k])
+		for _, c := range m.lists[s][key] {
+			if m.lives(c) {
+				rows = append(rows, c.row)
+			}
+		}
+	default:
+		for _, k := range m.mapKeys(s, key) {
+			rows = append(rows, m.entries[s][key][k].row)
+		}
 	}
 	return rows
 }
 
+// Entry returns a map's entry.
+func (m *Model) Entry(s int, key, mapKey string) (Row, bool) {
+	c, ok := m.entries[s][key][mapKey]
+	if !ok || !m.lives(c) {
+		return "", false
+	}
+	return c.row, true
+}
+
+// mapKeys lists the map keys of a key, in order.
 func (m *Model) mapKeys(s int, key string) []string {
+	keys := m.everMapKeys(s, key)
+	return slices.DeleteFunc(keys, func(k string) bool { return !m.lives(m.entries[s][key][k]) })
+}
+
+// everMapKeys is mapKeys with those that have expired.
+func (m *Model) everMapKeys(s int, key string) []string {
 	return slices.Sorted(maps.Keys(m.entries[s][key]))
 }
 
@@ -231,12 +270,10 @@ func (m *Model) Timers() int {
 func (m *Model) Cells() int {
 	n := 0
 	for s := range m.States {
-		n += len(m.values[s])
-		for _, l := range m.lists[s] {
-			n += len(l)
-		}
-		for _, e := range m.entries[s] {
-			n += len(e)
+		for _, keys := range []iter.Seq[string]{maps.Keys(m.values[s]), maps.Keys(m.lists[s]), maps.Keys(m.entries[s])} {
+			for key := range keys {
+				n += len(m.Cell(s, key))
+			}
 		}
 	}
 	return n

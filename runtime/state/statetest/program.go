@@ -39,14 +39,18 @@ var (
 
 // program is one random run.
 type program struct {
-	t     *testing.T
-	r     *rand.Rand
-	open  Opener
-	o     state.Options
-	model *Model
-	parts []*part
-	pool  *record.Batch // the keys that the program uses
-	keys  []string      // their encodings
+	t    *testing.T
+	r    *rand.Rand
+	open Opener
+	o    state.Options
+	// states is the states declared, whose TTLs change with each restore where the program is one of expiry.
+	states  []state.Decl
+	expires bool
+	now     int64 // us
+	model   *Model
+	parts   []*part
+	pool    *record.Batch // the keys that the program uses
+	keys    []string      // their encodings
 	// reached is the time up to which timers have fired, by domain.
 	reached [2]int64
 
@@ -67,6 +71,7 @@ type part struct {
 // checkpoint is what one barrier fixed.
 type checkpoint struct {
 	base     bool
+	now      int64
 	model    *Model
 	reached  [2]int64
 	segments []*Segment
@@ -74,8 +79,8 @@ type checkpoint struct {
 	done     chan error // nil until a goroutine writes
 }
 
-func newProgram(t *testing.T, open Opener, o state.Options, seed uint64, keys int) *program {
-	p := &program{t: t, r: rand.New(rand.NewPCG(seed, 1)), open: open, o: o, model: NewModel(states, timerNames)}
+func newProgram(t *testing.T, open Opener, o state.Options, seed uint64, keys int, expires bool) *program {
+	p := &program{t: t, r: rand.New(rand.NewPCG(seed, 1)), open: open, o: o, expires: expires, now: 1_700_000_000_000_000}
 	p.o.KeyFields = keyFields
 	p.pool = record.NewBatch(&record.Schema{Fields: keyFields}, keys)
 	for i := range keys {
@@ -112,6 +117,19 @@ func (p *program) restore() {
 	}
 	parallelism := 1 + p.r.IntN(3)
 	p.parts = nil
+	p.states = slices.Clone(states)
+	for i := range p.states {
+		if p.expires {
+			p.states[i].TTL = []int64{0, 1000, 4000, 20_000}[p.r.IntN(4)]
+		}
+	}
+	p.model, p.reached = NewModel(p.states, timerNames), [2]int64{}
+	if n := len(p.chain); n > 0 {
+		c := p.chain[n-1]
+		p.model, p.reached, p.now = c.model.Clone(), c.reached, c.now+int64(p.r.IntN(3))*1000
+		p.model.States = p.states
+	}
+	p.model.Now = p.now
 	for i := range parallelism {
 		first, end := record.GroupRange(i, parallelism, maxParallelism)
 		part := &part{b: p.open(p.t, p.o), groups: [2]int{first, end}}
@@ -120,12 +138,9 @@ func (p *program) restore() {
 				p.must(part.b.Restore(s.Reader(), part.groups, maxParallelism))
 			}
 		}
-		p.must(part.b.Declare(states, timerNames))
+		p.must(part.b.Declare(p.states, timerNames))
+		part.b.SetNow(p.now)
 		p.parts = append(p.parts, part)
-	}
-	p.model, p.reached = NewModel(states, timerNames), [2]int64{}
-	if n := len(p.chain); n > 0 {
-		p.model, p.reached = p.chain[n-1].model.Clone(), p.chain[n-1].reached
 	}
 	p.lost = false
 	p.verify()
@@ -134,7 +149,7 @@ func (p *program) restore() {
 // freeze takes a checkpoint and leaves it to be written: now, in the background, later, or not at all.
 func (p *program) freeze() {
 	p.finish(true)
-	c := &checkpoint{base: p.lost || p.r.IntN(5) == 0, model: p.model.Clone(), reached: p.reached}
+	c := &checkpoint{base: p.lost || p.r.IntN(5) == 0, now: p.now, model: p.model.Clone(), reached: p.reached}
 	for _, part := range p.parts {
 		f, err := part.b.Freeze(c.base)
 		p.must(err)
@@ -155,6 +170,11 @@ func (c *checkpoint) write() error {
 		}
 		if err := f.Close(); err != nil {
 			return err
+		}
+		for _, e := range c.segments[i].entries {
+			if at, ends := state.Expiry(e.Value); c.base && ends && at <= c.now {
+				return fmt.Errorf("a base of time %d has an entry of state %s that expired at %d", c.now, e.Space.Name, at)
+			}
 		}
 	}
 	return nil
@@ -220,6 +240,13 @@ func (p *program) step() {
 		{30, "change", p.change}, {20, "load", p.load}, {20, "timers", p.changeTimers}, {10, "advance", p.advance},
 		{10, "read", p.read}, {10, "freeze", p.freeze}, {1, "restore", p.restore}, {1, "verify", p.verify},
 	}
+	if p.expires {
+		commands = append(commands, struct {
+			weight int
+			name   string
+			run    func()
+		}{30, "wait", p.wait})
+	}
 	n := 0
 	for _, c := range commands {
 		n += c.weight
@@ -232,6 +259,18 @@ func (p *program) step() {
 			c.run()
 			return
 		}
+	}
+}
+
+// wait moves processing time: often to the very microsecond at which something expires.
+func (p *program) wait() {
+	p.now += []int64{1, 999, 1000, 1000, 1000, 3000, 9000}[p.r.IntN(7)]
+	if p.r.IntN(3) > 0 {
+		p.now = (p.now + 999) / 1000 * 1000
+	}
+	p.model.Now = p.now
+	for _, part := range p.parts {
+		part.b.SetNow(p.now)
 	}
 }
 
@@ -437,7 +476,7 @@ func (p *program) read() {
 
 // mapKey makes a random encoded map key, mostly of an entry that is there.
 func (p *program) mapKey(s int, key string) []byte {
-	if there := p.model.mapKeys(s, key); len(there) > 0 && p.r.IntN(3) > 0 {
+	if there := p.model.everMapKeys(s, key); len(there) > 0 && p.r.IntN(3) > 0 {
 		return []byte(there[p.r.IntN(len(there))])
 	}
 	columns, mapKey := columnsOf(states[s])
@@ -454,7 +493,7 @@ func (p *program) readEntry(part *part, s, k int) {
 	columns = columns[len(keys):]
 	found, err := part.b.Get(s, part.keys.Hash[k], part.keys.Key(k), mapKey, columns)
 	p.must(err)
-	want, ok := p.model.entries[s][key][string(mapKey)]
+	want, ok := p.model.Entry(s, key, string(mapKey))
 	if found != ok || found && RowOf(columns, 0) != want {
 		p.t.Fatalf("state %s key %q entry %q: found %v, the model has %q", states[s].Name, key, mapKey, found, want)
 	}
@@ -484,7 +523,7 @@ func (p *program) readRange(part *part, s, k int) {
 	var got []string
 	for i := range columns[0].Len {
 		got = append(got, string(record.AppendKey(nil, columns, mapKey, i)))
-		if want := p.model.entries[s][key][got[i]]; RowOf(columns[len(mapKey):], i) != want {
+		if want, _ := p.model.Entry(s, key, got[i]); RowOf(columns[len(mapKey):], i) != want {
 			p.t.Fatalf("state %s key %q entry %q is %q, the model has %q", states[s].Name, key, got[i], RowOf(columns[len(mapKey):], i), want)
 		}
 	}
@@ -521,7 +560,7 @@ func (p *program) verify() {
 			cells = p.model.Cells()
 		}
 	}
-	if timers != p.model.Timers() || cells != p.model.Cells() {
+	if timers != p.model.Timers() || cells < p.model.Cells() || cells > p.model.Cells() && !p.expires {
 		p.t.Fatalf("%d timers and %d cells, the model has %d and %d", timers, cells, p.model.Timers(), p.model.Cells())
 	}
 }

@@ -794,7 +794,7 @@ pub struct BindState {
     /// map: the columns of the map key
     pub key: Vec<Field>,
     pub value: Vec<Field>,
-    /// reserved
+    /// of processing time that a cell lives after its last write; 0 = for ever
     pub ttl_ms: i64,
 }
 

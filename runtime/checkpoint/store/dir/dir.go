@@ -9,6 +9,7 @@ package dir
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"strings"
@@ -115,7 +116,11 @@ func Open(fsys vfs.FS, path string) (*Store, error) {
 	}
 	lock, err := fsys.Lock(s.Place(checkpoint.LockName))
 	if errors.Is(err, vfs.ErrLocked) {
-		return nil, checkpoint.ErrInUse.Errorf("another process uses this checkpoint store").At("%s", path).
+		holder := "another process"
+		if known := (*vfs.LockedError)(nil); errors.As(err, &known) {
+			holder = fmt.Sprintf("process %d", known.PID)
+		}
+		return nil, checkpoint.ErrInUse.Errorf("%s uses this checkpoint store", holder).At("%s", path).
 			Do("wait for it or end it; jobs that run at the same time need a checkpoint.store each")
 	}
 	if err != nil {

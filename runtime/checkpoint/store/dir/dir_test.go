@@ -93,6 +93,41 @@ func fill(to state.Writer, id uint64, entries int) error {
 	return nil
 }
 
+// TestScanLeavesOutWhatHasExpired: an entry that expires at the very time of the checkpoint is gone, one that does a microsecond
+// later is not, and one without an expiry never is.
+func TestScanLeavesOutWhatHasExpired(t *testing.T) {
+	store, err := dir.Open(vfs.NewMem(), "store")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	m := manifest(1)
+	m.ProcessingTime = 1000
+	row := func() []byte { return append([]byte{0, 1}, make([]byte, 8)...) }
+	s, err := checkpoint.WriteSegment(store, of(1), func(to state.Writer) error {
+		if err := to.Begin(state.Space{Kind: state.SpaceValue, Name: "n", Value: []record.Field{{Name: "n", Type: record.I64}}}); err != nil {
+			return err
+		}
+		return errors.Join(to.Put([]byte("gone"), nil, state.AppendExpiry(row(), 1000)), to.Put([]byte("lasts"), nil, row()),
+			to.Put([]byte("late"), nil, state.AppendExpiry(row(), 1001)))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Segments = []checkpoint.Segment{*s}
+	var keys []string
+	if err := checkpoint.ScanState(store, m, "count", checkpoint.Filter{}, func(e state.Entry) error {
+		keys = append(keys, string(e.Key))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(keys)
+	if !slices.Equal(keys, []string{"lasts", "late"}) {
+		t.Fatalf("the scan gives %q", keys)
+	}
+}
+
 // contentOf checks that a checkpoint has the state that fill wrote for it.
 func contentOf(view checkpoint.View, m *checkpoint.Manifest) error {
 	entries := 0

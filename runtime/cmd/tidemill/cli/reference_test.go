@@ -86,6 +86,7 @@ Names are at most 64 letters, digits, ` + "`-` and `_`" + `, a letter first, and
 		fields := &spec.Object{Fields: part.of.Fields}
 		out = fields.AppendMarkdown(out, 4, func(*spec.Object) string { return "" })
 	}
+	out = append(out, expiryText...)
 	return append(out, `## Dead letters
 
 A sink that is named in `+"`on_error: {policy: dead_letter, to: SINK}`"+` and has no input receives one row a rejected record or timer:
@@ -94,6 +95,20 @@ A sink that is named in `+"`on_error: {policy: dead_letter, to: SINK}`"+` and ha
 |---|---|---|
 `+deadLetterRows()...)
 }
+
+const expiryText = `## State that expires
+
+An operator may declare a time to live with a state: in Go ` + "`tm:\"name,ttl=24h\"`" + `, in Rust ` + "`#[tm(ttl = \"24h\")]`" + `, in Python
+` + "`tidemill.state(ttl=timedelta(hours=24))`" + `. A value, list element or map entry is then absent so long after it was last written; reading does
+not renew it. Time is processing time: the machine's clock, which stands still within a call and does not go back when a job is
+restored. In Flink's words it is a StateTtlConfig with OnCreateAndWrite and NeverReturnExpired.
+
+A new version of an operator may have another time to live, or none, or one where there was none: what is there keeps the expiry that it was
+written with, or goes on without, until it is written again. ` + "`tidemill plan` and `tidemill inspect`" + ` show what a state declares,
+` + "`tidemill state get`" + ` when each entry expires, and the metric ` + "`tidemill_state_expired_total`" + ` counts what has been taken out. Nobody sees
+what has expired from that moment on; its room is given back as the operator writes, and with each checkpoint.
+
+`
 
 func deadLetterRows() string {
 	docs := map[string]string{

@@ -36,7 +36,8 @@ func (a *app) stateCommand() *cobra.Command {
 	get := &cobra.Command{
 		Use: "get STORE|JOB.yaml OPERATOR [STATE [KEY...]]", Short: "Print entries of an operator's state, one JSON object a line",
 		Long: "get prints what an operator keeps: of all states and timers, of one, or of one key, whose columns are given in order.\n" +
-			"With a job.yaml keys are shown and given as their columns; with a folder, whose checkpoints do not know the types of keys, in hex.",
+			"With a job.yaml keys are shown and given as their columns; with a folder, whose checkpoints do not know the types of keys, in hex.\n" +
+			"Where a state has a time to live, expires says when an entry ends; what had expired at the checkpoint is left out.",
 		Example: "  tidemill state get job.yaml delays days AA\n  tidemill state get checkpoints delays",
 		Args:    cobra.MinimumNArgs(2),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.stateGet(args, o) },

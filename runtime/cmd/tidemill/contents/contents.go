@@ -108,6 +108,8 @@ type Entry struct {
 	Value  json.RawMessage `json:"value,omitempty"`
 	Time   string          `json:"time,omitempty"`
 	Tag    string          `json:"tag,omitempty"`
+	// Expires is the processing time from which on it is absent, where its state has a time to live.
+	Expires string `json:"expires,omitempty"`
 
 	Order string `json:"-"` // key, then state, then what is in it
 }
@@ -151,6 +153,9 @@ func EntryOf(e *state.Entry, key []record.Field) (out Entry, err error) {
 		}
 	}
 	out.State = e.Space.Name
+	if at, ok := state.Expiry(e.Value); ok {
+		out.Expires = instant(at)
+	}
 	out.Value, err = view.Row(e.Space.Value, func(c []record.Column) error { return state.NewCodec(e.Space.Value).Decode(e.Value, c) })
 	return out, err
 }
@@ -163,6 +168,8 @@ func timerJSON(out Entry, e *state.Entry) (Entry, error) {
 	if e.Space.Kind == state.SpaceTimersProcessing {
 		out.Domain = "processing"
 	}
-	out.Time = time.UnixMicro(int64(binary.BigEndian.Uint64(e.Sub) ^ 1<<63)).UTC().Format(time.RFC3339Nano)
+	out.Time = instant(int64(binary.BigEndian.Uint64(e.Sub) ^ 1<<63))
 	return out, nil
 }
+
+func instant(us int64) string { return time.UnixMicro(us).UTC().Format(time.RFC3339Nano) }

@@ -11,6 +11,7 @@ import (
 	"github.com/tidemill/tidemill/abi"
 	"github.com/tidemill/tidemill/internal/errcode"
 	"github.com/tidemill/tidemill/runtime/cmd/tidemill/view"
+	"github.com/tidemill/tidemill/runtime/plan"
 	"github.com/tidemill/tidemill/runtime/sandbox"
 	"github.com/tidemill/tidemill/runtime/sandbox/meter"
 	"github.com/tidemill/tidemill/runtime/sandbox/modcache"
@@ -215,7 +216,7 @@ func (b *EntryBinding) print(w io.Writer) {
 		if len(s.Key) > 0 {
 			text = fieldText(s.Key) + " to " + text
 		}
-		fmt.Fprintf(w, "  state %s: %s of %s\n", s.Name, s.Kind, text)
+		fmt.Fprintf(w, "  state %s: %s of %s%s\n", s.Name, s.Kind, text, plan.Expires(&s))
 	}
 	for _, t := range b.Descriptor.Timers {
 		fmt.Fprintf(w, "  timer %s (%s)\n", t.Name, t.Mode)

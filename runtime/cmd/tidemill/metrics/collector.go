@@ -54,6 +54,7 @@ var subtaskMetrics = []metric{
 	counter("tidemill_log_lines_dropped_total", "Log lines of guest code over the rate limit.", func(c *telemetry.Counters) int64 { return c.Dropped }),
 	counter("tidemill_output_stalls_total", "Times that a task stopped for want of room after it.", func(c *telemetry.Counters) int64 { return c.Stalled }),
 	counter("tidemill_state_store_reads_total", "Reads of state that went to the store on disk.", func(c *telemetry.Counters) int64 { return c.StoreReads }),
+	counter("tidemill_state_expired_total", "Values, list elements and map entries taken out because their time to live had passed.", func(c *telemetry.Counters) int64 { return c.Expired }),
 	gauge("tidemill_queue_rows", "Records that wait before a task.", func(c *telemetry.Counters) int64 { return c.QueueRows }),
 	gauge("tidemill_state_cells", "Values, list elements and map entries of keyed state, where the back-end can count them.", func(c *telemetry.Counters) int64 { return c.Cells }),
 	gauge("tidemill_state_timers", "Timers that are set.", func(c *telemetry.Counters) int64 { return c.Timers }),

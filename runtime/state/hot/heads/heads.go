@@ -57,6 +57,21 @@ func (h Head) Grow(count, bytes int) {
 	cells.Put64(h, atBytes, uint64(int(h.Bytes())+bytes))
 }
 
+// Extent is how much a list or map has in it.
+type Extent struct {
+	Count uint32 // elements or entries
+	Bytes uint64 // of their rows, and map keys
+}
+
+// Add adds to both.
+func (e *Extent) Add(count, bytes int) {
+	e.Count += uint32(count)
+	e.Bytes += uint64(bytes)
+}
+
+// Extent is what is in memory, of which some may have expired.
+func (h Head) Extent() Extent { return Extent{h.Count(), h.Bytes()} }
+
 // Length is the table's own number: the last sequence of a list, the entries in the tree of a map, absent ones included.
 func (h Head) Length() uint64 { return cells.U64(h, atLength) }
 

@@ -66,13 +66,17 @@ func (t *Table) Load(keys *record.KeySet, limit int, dst *state.Cells) error {
 		to := min(from+cells.Block, keys.N)
 		t.heads.Resolve(keys, from, to)
 		for i, ref := range t.heads.Refs[:to-from] {
-			if t.beneath != nil {
-				var err error
-				if ref, err = t.fill(keys.Hash[from+i], keys.Key(from+i), limit); err != nil {
-					return err
-				}
+			in, err := heads.Extent{}, error(nil)
+			switch {
+			case t.beneath != nil:
+				ref, in, err = t.fill(keys.Hash[from+i], keys.Key(from+i), limit)
+			case ref != 0:
+				in = t.live(ref, limit)
 			}
-			status, n, err := t.loadCell(ref, limit, dst.Columns)
+			if err != nil {
+				return err
+			}
+			status, n, err := t.loadCell(ref, in, limit, dst.Columns)
 			if err != nil {
 				return err
 			}
@@ -84,18 +88,15 @@ func (t *Table) Load(keys *record.KeySet, limit int, dst *state.Cells) error {
 	return nil
 }
 
-func (t *Table) loadCell(ref cells.Ref, limit int, columns []record.Column) (status uint8, rows uint32, err error) {
-	if ref == 0 {
-		return state.Absent, 0, nil
-	}
-	h := t.heads.At(ref)
+// loadCell appends the elements of a list that has so much in it, which is all there is, or more than limit bytes.
+func (t *Table) loadCell(ref cells.Ref, in heads.Extent, limit int, columns []record.Column) (status uint8, rows uint32, err error) {
 	switch {
-	case h.Bytes() > uint64(limit):
+	case in.Bytes > uint64(limit):
 		return state.Ask, 0, nil
-	case h.Count() == 0:
+	case in.Count == 0:
 		return state.Absent, 0, nil
 	}
-	return state.Inline, h.Count(), t.decodeAll(h, columns)
+	return state.Inline, in.Count, t.decodeAll(t.heads.At(ref), columns)
 }
 
 // blocks lists the blocks of a head, the last first, in t.chain.
@@ -110,6 +111,9 @@ func (t *Table) decodeAll(h heads.Head, columns []record.Column) error {
 	t.blocks(h)
 	for i := len(t.chain) - 1; i >= 0; i-- {
 		if err := eachElement(t.cells.At(t.chain[i]), func(_ uint64, row []byte) error {
+			if t.schema.Life.Over(row) {
+				return nil
+			}
 			return t.schema.Codec.Decode(row, columns)
 		}); err != nil {
 			return err
@@ -141,23 +145,25 @@ func (t *Table) Get(hash uint64, key, _ []byte, dst []record.Column) (bool, erro
 	if ref == 0 && t.beneath == nil {
 		return false, nil
 	}
-	found := false
+	before := dst[0].Len
 	if t.beneath != nil && (ref == 0 || !t.heads.At(ref).Is(heads.Complete)) {
 		var failed error
 		err := t.beneath.Scan(key, nil, t.oldest(ref), false, func(_, row []byte) bool {
-			found = true
-			failed = t.schema.Codec.Decode(row, dst)
+			if !t.schema.Life.Over(row) {
+				failed = t.schema.Codec.Decode(row, dst)
+			}
 			return failed == nil
 		})
 		if err = cmp.Or(err, failed); err != nil {
 			return false, err
 		}
 	}
-	if ref == 0 {
-		return found, nil
+	if ref != 0 {
+		if err := t.decodeAll(t.heads.At(ref), dst); err != nil {
+			return false, err
+		}
 	}
-	h := t.heads.At(ref)
-	return found || h.Count() > 0, t.decodeAll(h, dst)
+	return dst[0].Len > before, nil
 }
 
 // oldest is the sub of the first element of a list that is in memory, nil where there is none.
@@ -178,33 +184,36 @@ type element struct {
 }
 
 // fill brings up the elements of a list that are only in the store, the youngest first, until it is complete or of more than
-// limit bytes. It returns the head.
-func (t *Table) fill(hash uint64, key []byte, limit int) (cells.Ref, error) {
+// limit bytes. It returns the head, and how much is in memory then.
+func (t *Table) fill(hash uint64, key []byte, limit int) (cells.Ref, heads.Extent, error) {
 	ref, isNew, err := t.heads.Make(hash, key)
 	if err != nil {
-		return 0, err
+		return 0, heads.Extent{}, err
 	}
 	h := t.heads.At(ref)
 	if isNew {
 		t.count.Add(0, len(key))
 	}
-	if h.Is(heads.Complete) || h.Bytes() > uint64(limit) {
-		return ref, nil
+	in := t.live(ref, limit)
+	if h.Is(heads.Complete) || in.Bytes > uint64(limit) {
+		return ref, in, nil
 	}
 	t.older = t.older[:0]
-	size := int(h.Bytes())
 	err = t.beneath.Scan(key, nil, t.oldest(ref), true, func(sub, row []byte) bool {
+		if t.schema.Life.Over(row) {
+			return true
+		}
 		t.older = append(t.older, element{binary.BigEndian.Uint64(sub), append([]byte(nil), row...)})
-		size += len(row)
-		return size <= limit
+		in.Add(1, len(row))
+		return in.Bytes <= uint64(limit)
 	})
 	if err != nil {
-		return 0, err
+		return 0, in, err
 	}
-	if size <= limit {
+	if in.Bytes <= uint64(limit) {
 		h.Set(heads.Complete)
 	}
-	return ref, t.prepend(ref, h)
+	return ref, in, t.prepend(ref, h)
 }
 
 // prepend puts t.older before the elements of a list.
@@ -240,7 +249,7 @@ func (t *Table) Apply(keys *record.KeySet, c *state.Changes) error {
 	for i, k := range c.Key {
 		switch c.Op[i] {
 		case state.OpAppend:
-			t.row = t.schema.Codec.Append(t.row[:0], c.Columns, i)
+			t.row = t.schema.Life.Stamp(t.schema.Codec.Append(t.row[:0], c.Columns, i))
 			t.last++
 			if err := t.append(keys.Hash[k], keys.Key(int(k)), t.last, t.row, t.cells.Gen()); err != nil {
 				return err
@@ -354,8 +363,7 @@ func (t *Table) clear(hash uint64, key []byte, log bool) error {
 		t.heads.Touch(h)
 		return nil
 	}
-	t.count.Add(0, -len(key))
-	t.heads.Remove(head)
+	t.removeHead(head)
 	return nil
 }
 
@@ -375,6 +383,7 @@ func (t *Table) dropBlocks(h heads.Head) (stored bool) {
 
 // Restore implements table.Table.
 func (t *Table) Restore(e *state.Entry, hash uint64) error {
+	t.schema.Life.Restored(e.Value)
 	if e.Deleted {
 		if t.beneath != nil {
 			return t.beneath.DeleteAll(e.Key)
@@ -482,14 +491,13 @@ func (t *Table) forget(h heads.Head, blocks []cells.Ref) {
 	h.Clear(heads.Complete)
 	for _, ref := range blocks {
 		cell := t.cells.At(ref)
-		_ = eachElement(cell, func(_ uint64, row []byte) error {
-			h.Grow(-1, -len(row))
-			t.count.Add(-1, -8-len(row))
-			return nil
-		})
+		t.uncount(h, cell)
 		t.cells.Free(ref, blockUnits(cell))
 	}
 }
+
+// Lifetime implements table.Table.
+func (t *Table) Lifetime() *table.Life { return &t.schema.Life }
 
 // Clean implements table.Table.
 func (t *Table) Clean() int64 { return t.cells.CleanBytes() + t.heads.Cells.CleanBytes() }
@@ -507,7 +515,7 @@ func (t *Table) Freeze(base bool) (table.Frozen, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &frozenLists{t.schema.Space, f, heads}, nil
+	return &frozenLists{t.schema.Space, f, heads, t.schema.Life.Cutoff()}, nil
 }
 
 // Release implements table.Table.
@@ -530,12 +538,13 @@ type frozenLists struct {
 	space state.Space
 	cells *cells.Frozen
 	heads *cells.Frozen
+	at    table.Cutoff
 }
 
 // Space implements table.Frozen.
 func (f *frozenLists) Space() state.Space { return f.space }
 
-// Write implements table.Frozen.
+// Write implements table.Frozen. An element is written once and never changed: what has expired need not be written at all.
 func (f *frozenLists) Write(to state.Writer) error {
 	if f.cells.Empty() {
 		return nil
@@ -550,6 +559,9 @@ func (f *frozenLists) Write(to state.Writer) error {
 	return f.cells.Each(blockUnits, func(_ cells.Ref, cell []byte) error {
 		key := heads.Head(f.heads.At(cells.U32(cell, blockHead))).Key()
 		return eachElement(cell, func(sequence uint64, row []byte) error {
+			if f.at.Over(row) {
+				return nil
+			}
 			binary.BigEndian.PutUint64(sub[:], sequence)
 			return to.Put(key, sub[:], row)
 		})

@@ -20,6 +20,7 @@ type Table struct {
 	nodes    cells.Arena  // trees
 	count    table.Count
 	sub, row []byte
+	over     []cells.Ref // of live
 }
 
 // New makes an empty table.
@@ -48,13 +49,17 @@ func (t *Table) Load(keys *record.KeySet, limit int, dst *state.Cells) error {
 		to := min(from+cells.Block, keys.N)
 		t.heads.Resolve(keys, from, to)
 		for i, ref := range t.heads.Refs[:to-from] {
-			if t.beneath != nil {
-				var err error
-				if ref, err = t.fill(keys.Hash[from+i], keys.Key(from+i), limit); err != nil {
-					return err
-				}
+			in, err := heads.Extent{}, error(nil)
+			switch {
+			case t.beneath != nil:
+				ref, in, err = t.fill(keys.Hash[from+i], keys.Key(from+i), limit)
+			case ref != 0:
+				in, err = t.live(ref, limit)
 			}
-			status, n, err := t.loadCell(ref, limit, dst.Columns)
+			if err != nil {
+				return err
+			}
+			status, n, err := t.loadCell(ref, in, limit, dst.Columns)
 			if err != nil {
 				return err
 			}
@@ -66,28 +71,76 @@ func (t *Table) Load(keys *record.KeySet, limit int, dst *state.Cells) error {
 	return nil
 }
 
-func (t *Table) loadCell(ref cells.Ref, limit int, columns []record.Column) (status uint8, rows uint32, err error) {
-	if ref == 0 {
-		return state.Absent, 0, nil
-	}
-	h := t.heads.At(ref)
+// loadCell appends the entries of a map that has so much in it, which is all there is, or more than limit bytes.
+func (t *Table) loadCell(ref cells.Ref, in heads.Extent, limit int, columns []record.Column) (status uint8, rows uint32, err error) {
 	switch {
-	case h.Bytes() > uint64(limit):
+	case in.Bytes > uint64(limit):
 		return state.Ask, 0, nil
-	case h.Count() == 0:
+	case in.Count == 0:
 		return state.Absent, 0, nil
 	}
-	walk := t.from(h, nil, nil, false)
+	walk := t.from(t.heads.At(ref), nil, nil, false)
 	for ref := walk.next(); ref != 0; ref = walk.next() {
 		e := t.cells.At(ref)
-		if cells.HeaderOf(e)&cells.Absent != 0 {
+		if cells.HeaderOf(e)&cells.Absent != 0 || t.schema.Life.Over(entryRow(e)) {
 			continue
 		}
 		if err := t.decode(entrySub(e), entryRow(e), columns); err != nil {
 			return 0, 0, err
 		}
 	}
-	return state.Inline, h.Count(), nil
+	return state.Inline, in.Count, nil
+}
+
+// live returns how much of a map in memory has not expired, up to the entry that passes limit bytes, and takes out what has. Without
+// a store the head goes with the last entry.
+func (t *Table) live(head cells.Ref, limit int) (in heads.Extent, err error) {
+	h := t.heads.At(head)
+	if !t.schema.Life.Ends {
+		return h.Extent(), nil
+	}
+	t.over = t.over[:0]
+	walk := t.from(h, nil, nil, false)
+	for ref := walk.next(); ref != 0 && in.Bytes <= uint64(limit); ref = walk.next() {
+		cell := t.cells.At(ref)
+		switch hdr := cells.HeaderOf(cell); {
+		case hdr&cells.Absent != 0:
+		case t.schema.Life.Over(entryRow(cell)):
+			t.over = append(t.over, ref)
+		default:
+			in.Add(1, hdr.KeyLen()+hdr.RowLen())
+		}
+	}
+	for _, ref := range t.over {
+		if _, err := t.expire(head, ref); err != nil {
+			return in, err
+		}
+	}
+	return in, nil
+}
+
+// expire takes an entry that has expired out, and says whether it was there. Over a store what is not clean stays: it masks what is
+// beneath until it has been written there. A deletion is only noted where an older checkpoint may have another row, which need
+// not have expired.
+func (t *Table) expire(head, ref cells.Ref) (bool, error) {
+	cell := t.cells.At(ref)
+	hdr := cells.HeaderOf(cell)
+	if t.beneath != nil && !t.cells.Clean(hdr.Gen()) {
+		return false, nil
+	}
+	h := t.heads.At(head)
+	p, found := t.seek(h, entrySub(cell))
+	if !found {
+		return false, nil
+	}
+	if l := t.leaf(p.leaf); l.ref(p.at) != ref { // given back
+		return false, nil
+	}
+	if hdr.Gen() == t.cells.Gen() && hdr&cells.Stored != 0 {
+		t.cells.Deleted(h.Key(), entrySub(cell))
+	}
+	t.schema.Life.Swept++
+	return true, t.removeAt(head, h, p, ref)
 }
 
 // decode appends an entry to columns, the map key first.
@@ -111,27 +164,36 @@ func (t *Table) head(hash uint64, key []byte) (cells.Ref, heads.Head, error) {
 	return ref, t.heads.At(ref), nil
 }
 
-// fill brings up what is only in the store of a map, until it is complete or of more than limit bytes. It returns the head.
-func (t *Table) fill(hash uint64, key []byte, limit int) (cells.Ref, error) {
+// fill brings up what is only in the store of a map, until it is complete or of more than limit bytes. It returns the head, and
+// how much is in memory then.
+func (t *Table) fill(hash uint64, key []byte, limit int) (cells.Ref, heads.Extent, error) {
 	ref, h, err := t.head(hash, key)
-	if err != nil || h.Is(heads.Complete) || h.Bytes() > uint64(limit) {
-		return ref, err
+	if err != nil {
+		return 0, heads.Extent{}, err
+	}
+	in, err := t.live(ref, limit)
+	if err != nil || h.Is(heads.Complete) || in.Bytes > uint64(limit) {
+		return ref, in, err
 	}
 	var failed error
 	err = t.beneath.Scan(key, nil, nil, false, func(sub, row []byte) bool {
+		if t.schema.Life.Over(row) {
+			return true
+		}
 		p, found := t.seek(h, sub)
 		if !found {
 			failed = t.add(ref, h, p, cells.MakeHeader(len(sub), len(row), 0)|cells.Stored, sub, row)
+			in.Add(1, len(sub)+len(row))
 		}
-		return failed == nil && h.Bytes() <= uint64(limit)
+		return failed == nil && in.Bytes <= uint64(limit)
 	})
 	if err = cmp.Or(err, failed); err != nil {
-		return 0, err
+		return 0, in, err
 	}
-	if h.Bytes() <= uint64(limit) {
+	if in.Bytes <= uint64(limit) {
 		h.Set(heads.Complete)
 	}
-	return ref, nil
+	return ref, in, nil
 }
 
 // Get implements table.Table.
@@ -153,9 +215,9 @@ func (t *Table) Get(hash uint64, key, mapKey []byte, dst []record.Column) (bool,
 		if err != nil {
 			return false, err
 		}
-		flag := cells.Absent
-		if there {
-			flag = cells.Stored
+		flag := cells.Stored
+		if there = there && !t.schema.Life.Over(row); !there {
+			row, flag = nil, cells.Absent
 		}
 		if err := t.add(ref, h, p, cells.MakeHeader(len(mapKey), len(row), 0)|flag, mapKey, row); err != nil || !there {
 			return false, err
@@ -164,7 +226,7 @@ func (t *Table) Get(hash uint64, key, mapKey []byte, dst []record.Column) (bool,
 	}
 	l := t.leaf(p.leaf)
 	e := t.cells.At(l.ref(p.at))
-	if cells.HeaderOf(e)&cells.Absent != 0 {
+	if cells.HeaderOf(e)&cells.Absent != 0 || t.schema.Life.Over(entryRow(e)) {
 		return false, nil
 	}
 	return true, t.schema.Codec.Decode(entryRow(e), dst)
@@ -181,7 +243,7 @@ func (t *Table) Apply(keys *record.KeySet, c *state.Changes) error {
 		switch c.Op[i] {
 		case state.OpSet:
 			t.sub = record.AppendKey(t.sub[:0], c.Columns, t.mapKey, i)
-			t.row = t.schema.Codec.Append(t.row[:0], c.Columns[n:], i)
+			t.row = t.schema.Life.Stamp(t.schema.Codec.Append(t.row[:0], c.Columns[n:], i))
 			err = t.set(hash, key, t.sub, t.row, t.cells.Gen())
 		case state.OpClear:
 			t.sub = record.AppendKey(t.sub[:0], c.Columns, t.mapKey, i)
@@ -334,7 +396,7 @@ func (t *Table) clear(hash uint64, key, sub []byte) error {
 	return t.removeAt(head, h, p, ref)
 }
 
-// removeAt takes an entry out, and the head with the last one.
+// removeAt takes an entry out, and without a store the head with the last one.
 func (t *Table) removeAt(head cells.Ref, h heads.Head, p place, ref cells.Ref) error {
 	cell := t.cells.At(ref)
 	hdr := cells.HeaderOf(cell)
@@ -343,7 +405,7 @@ func (t *Table) removeAt(head cells.Ref, h heads.Head, p place, ref cells.Ref) e
 		return err
 	}
 	t.cells.Drop(ref, hdr, entryUnits(cell))
-	if h.Length() == 0 {
+	if h.Length() == 0 && t.beneath == nil {
 		t.removeHead(head, h)
 	}
 	return nil
@@ -394,6 +456,7 @@ func (t *Table) clearAll(hash uint64, key []byte, log bool) error {
 
 // Restore implements table.Table.
 func (t *Table) Restore(e *state.Entry, hash uint64) error {
+	t.schema.Life.Restored(e.Value)
 	switch {
 	case t.beneath != nil && !e.Deleted:
 		return t.beneath.Put(e.Key, e.Sub, e.Value)
@@ -453,6 +516,35 @@ func (t *Table) forget(h heads.Head) {
 	})
 }
 
+// Sweep implements table.Table. Over a store it forgets a head with its last entry, where that is clean.
+func (t *Table) Sweep() (last bool, err error) {
+	left := table.SweepMost
+	last = t.cells.Visit(entryUnits, func(ref cells.Ref, cell []byte) bool {
+		if cells.HeaderOf(cell)&cells.Absent != 0 || !t.schema.Life.Over(entryRow(cell)) {
+			return true
+		}
+		head := cells.U32(cell, entryHead)
+		var gone bool
+		if gone, err = t.expire(head, ref); err != nil {
+			return false
+		}
+		if !gone {
+			return true
+		}
+		if t.beneath != nil {
+			if h := t.heads.At(head); h.Length() == 0 && t.heads.Cells.Clean(h.Gen()) {
+				t.removeHead(head, h)
+			}
+		}
+		left--
+		return left > 0
+	})
+	return last, err
+}
+
+// Lifetime implements table.Table.
+func (t *Table) Lifetime() *table.Life { return &t.schema.Life }
+
 // Clean implements table.Table.
 func (t *Table) Clean() int64 {
 	return t.cells.CleanBytes() + t.heads.Cells.CleanBytes() + t.nodes.LiveBytes()
@@ -471,7 +563,7 @@ func (t *Table) Freeze(base bool) (table.Frozen, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &frozenMaps{t.schema.Space, f, heads}, nil
+	return &frozenMaps{t.schema.Space, f, heads, t.schema.Life.Cutoff(), base}, nil
 }
 
 // Release implements table.Table.
@@ -494,6 +586,8 @@ type frozenMaps struct {
 	space state.Space
 	cells *cells.Frozen
 	heads *cells.Frozen
+	at    table.Cutoff
+	base  bool
 }
 
 // Space implements table.Frozen.
@@ -511,7 +605,8 @@ func (f *frozenMaps) Write(to state.Writer) error {
 		return err
 	}
 	return f.cells.Each(entryUnits, func(_ cells.Ref, cell []byte) error {
-		if cells.HeaderOf(cell)&cells.Absent != 0 {
+		hdr := cells.HeaderOf(cell)
+		if hdr&cells.Absent != 0 || f.at.Over(entryRow(cell)) && (f.base || hdr&cells.Stored == 0) {
 			return nil
 		}
 		return to.Put(heads.Head(f.heads.At(cells.U32(cell, entryHead))).Key(), entrySub(cell), entryRow(cell))

@@ -59,7 +59,7 @@ func (s *scanner) Next(dst []record.Column, most int) (int, error) {
 				next = hot.next()
 				return ok
 			}
-			return s.give(sub, row)
+			return s.t.schema.Life.Over(row) || s.give(sub, row)
 		})
 		s.t.beneath.Rest()
 		if err = cmp.Or(err, s.err); err != nil {
@@ -97,10 +97,11 @@ func (s *scanner) within(sub []byte) bool {
 	return s.high == nil || bytes.Compare(sub, s.high) < 0
 }
 
-// giveHot gives an entry in memory, or passes over one that says that there is none; false where no more is wanted.
+// giveHot gives an entry in memory, or passes over one that says that there is none or that has expired; false where no more is
+// wanted.
 func (s *scanner) giveHot(ref cells.Ref) bool {
 	e := s.t.cells.At(ref)
-	if cells.HeaderOf(e)&cells.Absent != 0 {
+	if cells.HeaderOf(e)&cells.Absent != 0 || s.t.schema.Life.Over(entryRow(e)) {
 		return true
 	}
 	return s.give(entrySub(e), entryRow(e))

@@ -20,11 +20,15 @@ type Store interface {
 	Delete(space int, key, sub []byte) error
 	DeleteAll(space int, key []byte) error
 	Commit() error
+	// Sweep deletes, with the next Commit, entries of the spaces that over says have expired. It looks at some entries, in proportion
+	// to those Put since the last Commit, and goes on there with the next call. Nobody sees a difference, but for the room.
+	Sweep(spaces []int, over func(row []byte) bool) error
 
 	// KeyMax is the greatest length of a key and a sub together.
 	KeyMax() int
 	Bytes() int64
 	Reads() int64
+	Swept() int64 // entries that Sweep has deleted
 	Close() error
 }
 

@@ -21,6 +21,10 @@ type Table interface {
 	Clean() int64   // bytes of memory that may be forgotten
 	Changed() int64 // bytes of memory that the store does not have yet
 	Evict()         // forgets some of what is clean
+	// Sweep takes what has expired out of one chunk of memory, those in turn, at most SweepMost rows. It returns whether it has been
+	// through all of them.
+	Sweep() (last bool, err error)
+	Lifetime() *Life
 }
 
 // Frozen is one state's part of a checkpoint.
@@ -45,6 +49,7 @@ func (c *Count) Add(cells, bytes int) {
 type Schema struct {
 	Space state.Space
 	Codec *state.Codec
+	Life  Life
 }
 
 // Declare checks that what was restored is what is declared.
@@ -53,6 +58,7 @@ func (s *Schema) Declare(d state.Decl) error {
 		return err
 	}
 	s.Codec = state.NewCodec(s.Space.Value)
+	s.Life.declare(d.TTL)
 	return nil
 }
 

@@ -22,6 +22,7 @@ type Table struct {
 	index   cells.Index
 	count   table.Count
 	row     []byte
+	wordLen int // length of a row of one field of 8 bytes, as it is written now
 
 	// refs is the cells of the keys of the last load (0 where there is none), so that changes need not look for them again.
 	// Every one of them is live: who frees a cell that it may hold sets it right or empties it.
@@ -119,14 +120,15 @@ func (t *Table) bring(hash uint64, key []byte) (cells.Ref, error) {
 	return ref, t.index.Insert(hash, ref)
 }
 
-// present returns the row of a cell, false where the cell says that there is none.
+// present returns the row of a cell, false where the cell says that there is none, or it has expired.
 func (t *Table) present(ref cells.Ref) ([]byte, bool) {
 	if ref == 0 {
 		return nil, false
 	}
 	cell := t.cells.At(ref)
 	h := cells.HeaderOf(cell)
-	return cell[valueKeyAt+h.KeyLen() : valueKeyAt+h.KeyLen()+h.RowLen()], h&cells.Absent == 0
+	row := cell[valueKeyAt+h.KeyLen() : valueKeyAt+h.KeyLen()+h.RowLen()]
+	return row, h&cells.Absent == 0 && !t.schema.Life.Over(row)
 }
 
 // isKey says whether a cell with header h is the one of a key.
@@ -142,7 +144,13 @@ func (t *Table) isKey(ref cells.Ref, h cells.Header, key []byte) bool {
 }
 
 // Declare implements table.Table.
-func (t *Table) Declare(d state.Decl) error { return t.schema.Declare(d) }
+func (t *Table) Declare(d state.Decl) error {
+	t.wordLen = state.WordLen
+	if d.TTL > 0 {
+		t.wordLen += state.ExpiryLen
+	}
+	return t.schema.Declare(d)
+}
 
 // Load implements table.Table.
 func (t *Table) Load(keys *record.KeySet, limit int, dst *state.Cells) error {
@@ -154,7 +162,7 @@ func (t *Table) Load(keys *record.KeySet, limit int, dst *state.Cells) error {
 			return err
 		}
 	}
-	if t.schema.Codec.Word() && limit >= state.WordLen {
+	if t.schema.Codec.Word() && limit >= state.WordLen+state.ExpiryLen {
 		return t.loadWords(dst)
 	}
 	for k, ref := range t.refs {
@@ -247,7 +255,7 @@ func (t *Table) change(keys *record.KeySet, c *state.Changes, i int) error {
 		if t.schema.Codec.Word() && c.Columns[0].Nulls == 0 && t.setWord(keys.Key(k), c.Columns[0].Word(i), k) {
 			return nil
 		}
-		t.row = t.schema.Codec.Append(t.row[:0], c.Columns, i)
+		t.row = t.schema.Life.Stamp(t.schema.Codec.Append(t.row[:0], c.Columns, i))
 		return t.set(keys.Hash[k], keys.Key(k), t.row, k)
 	case state.OpClear:
 		return t.clear(keys.Hash[k], keys.Key(k), k)
@@ -263,17 +271,21 @@ func (t *Table) setWord(key []byte, word uint64, k int) bool {
 	ref := t.refs[k]
 	cell := t.cells.At(ref)
 	h := cells.HeaderOf(cell)
-	if h.RowLen() != state.WordLen || h&cells.Absent != 0 || !t.isKey(ref, h, key) {
+	if h.RowLen() != t.wordLen || h&cells.Absent != 0 || !t.isKey(ref, h, key) {
 		return false
 	}
 	if gen := t.cells.Gen(); h.Gen() != gen {
 		if t.cells.Frozen(h.Gen()) {
 			return false
 		}
-		(cells.MakeHeader(len(key), state.WordLen, gen) | cells.Stored).Put(cell)
-		t.cells.Dirty(ref, cells.Units(valueKeyAt+len(key)+state.WordLen))
+		(cells.MakeHeader(len(key), t.wordLen, gen) | cells.Stored).Put(cell)
+		t.cells.Dirty(ref, cells.Units(valueKeyAt+len(key)+t.wordLen))
 	}
-	state.PutWord(cell[valueKeyAt+len(key):], word)
+	if t.schema.Life.TTL > 0 {
+		state.PutExpiringWord(cell[valueKeyAt+len(key):], word, t.schema.Life.Expiry())
+	} else {
+		state.PutWord(cell[valueKeyAt+len(key):], word)
+	}
 	return true
 }
 
@@ -415,6 +427,7 @@ func (t *Table) clear(hash uint64, key []byte, k int) error {
 
 // Restore implements table.Table.
 func (t *Table) Restore(e *state.Entry, hash uint64) error {
+	t.schema.Life.Restored(e.Value)
 	if t.beneath != nil {
 		if e.Deleted {
 			return t.beneath.Delete(e.Key, nil)
@@ -451,6 +464,37 @@ func (t *Table) Evict() {
 	})
 }
 
+// Sweep implements table.Table. Over a store what is not clean stays: it masks what is beneath until it has been written there. A
+// deletion is only noted where an older checkpoint may have another row, which need not have expired.
+func (t *Table) Sweep() (last bool, err error) {
+	left := table.SweepMost
+	last = t.cells.Visit(valueUnits, func(ref cells.Ref, cell []byte) bool {
+		h := cells.HeaderOf(cell)
+		if h&cells.Absent != 0 || !t.schema.Life.Over(valueRow(cell)) || t.beneath != nil && !t.cells.Clean(h.Gen()) {
+			return true
+		}
+		key := valueKey(cell)
+		found, at := t.find(record.HashKey(key), key)
+		if found != ref { // given back
+			return true
+		}
+		if h.Gen() == t.cells.Gen() && h&cells.Stored != 0 {
+			t.cells.Deleted(key, nil)
+		}
+		t.refs = t.refs[:0]
+		t.count.Add(-1, -len(key)-h.RowLen())
+		t.index.Delete(at)
+		t.cells.Drop(ref, h, valueUnits(cell))
+		t.schema.Life.Swept++
+		left--
+		return left > 0
+	})
+	return last, nil
+}
+
+// Lifetime implements table.Table.
+func (t *Table) Lifetime() *table.Life { return &t.schema.Life }
+
 // Clean implements table.Table.
 func (t *Table) Clean() int64 { return t.cells.CleanBytes() }
 
@@ -463,7 +507,7 @@ func (t *Table) Freeze(base bool) (table.Frozen, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &frozenValues{t.schema.Space, f}, nil
+	return &frozenValues{t.schema.Space, f, t.schema.Life.Cutoff(), base}, nil
 }
 
 // Release implements table.Table.
@@ -484,6 +528,8 @@ func (t *Table) Held() int64 { return t.cells.LedgerBytes() + t.index.Bytes() }
 type frozenValues struct {
 	space state.Space
 	cells *cells.Frozen
+	at    table.Cutoff
+	base  bool
 }
 
 // Space implements table.Frozen.
@@ -501,7 +547,8 @@ func (f *frozenValues) Write(to state.Writer) error {
 		return err
 	}
 	return f.cells.Each(valueUnits, func(_ cells.Ref, cell []byte) error {
-		if cells.HeaderOf(cell)&cells.Absent != 0 {
+		h := cells.HeaderOf(cell)
+		if h&cells.Absent != 0 || f.at.Over(valueRow(cell)) && (f.base || h&cells.Stored == 0) {
 			return nil
 		}
 		return to.Put(valueKey(cell), nil, valueRow(cell))
