@@ -28,9 +28,9 @@ var modules = []struct {
 	language, path string
 	limits         sandbox.Limits
 }{
-	{"go", "go.wasm", sandbox.Limits{FuelBase: 20_000_000, FuelPerItem: 2_000_000}},
-	{"rust", "rust.wasm", sandbox.Limits{FuelBase: 20_000_000, FuelPerItem: 2_000_000}},
-	{"python", "python.wasm", sandbox.Limits{FuelBase: 60_000_000, FuelPerItem: 5_000_000}},
+	{"go", "go.wasm", sandbox.Limits{FuelBase: 100_000_000, FuelPerItem: 2_000_000}},
+	{"rust", "rust.wasm", sandbox.Limits{FuelBase: 100_000_000, FuelPerItem: 2_000_000}},
+	{"python", "python.wasm", sandbox.Limits{FuelBase: 300_000_000, FuelPerItem: 5_000_000}},
 }
 
 // folder is where the modules lie: those that were just built from source have to pass as well.

@@ -1,5 +1,5 @@
-// Command sdkref writes docs/reference/sdk-go.md from the SDK's own comments. It is run by go generate; a test keeps the page
-// fresh.
+// Command sdkref writes docs/reference/sdk-go.md and sdk-rust.md from the SDKs' own comments. It is run by go generate; a test keeps
+// the pages fresh.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-//go:generate go run . ../../sdk-go ../reference/sdk-go.md
+//go:generate go run . go ../../sdk-go ../reference/sdk-go.md
 
 // packages of the SDK that a user imports, in the order of the page.
 var packages = []string{"operator", "state", "operatortest"}
@@ -23,13 +23,14 @@ var packages = []string{"operator", "state", "operatortest"}
 const importPath = "github.com/tidemill/tidemill/sdk-go"
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: sdkref SDK_FOLDER PAGE.md")
+	languages := map[string]func(sdk string) ([]byte, error){"go": reference, "rust": rustReference}
+	if len(os.Args) != 4 || languages[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: sdkref go|rust SDK_FOLDER PAGE.md")
 		os.Exit(2)
 	}
-	page, err := reference(os.Args[1])
+	page, err := languages[os.Args[1]](os.Args[2])
 	if err == nil {
-		err = os.WriteFile(os.Args[2], page, 0o644)
+		err = os.WriteFile(os.Args[3], page, 0o644)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
