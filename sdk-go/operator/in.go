@@ -16,8 +16,8 @@ import (
 type In[R any] struct{ core inCore[R] }
 
 // OnRow sets the function that takes the port's rows, one at a time. The row and all its strings, byte slices and lists are valid
-// until the function returns; strings.Clone and slices.Clone keep one. An error rejects the row: the job's policy says what happens to it, and nothing
-// the function did for it takes effect.
+// until the function returns; strings.Clone and slices.Clone keep one. An error rejects the row: the job's policy says what happens
+// to it, and nothing the function did for it takes effect.
 func (in *In[R]) OnRow(handler func(*R) error) { in.core.handler = handler }
 
 // rowsAtOnce rows are taken from the columns at a time: few enough to stay in the cache until they are handled.

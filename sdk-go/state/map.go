@@ -14,7 +14,8 @@ import (
 )
 
 // Map is a state of entries by their own key K under each key of the input. K is bool, a whole number, string, operator.Timestamp,
-// operator.Date, operator.Decimal or a struct of these. A decimal in a key must be exactly a number of its column, in Get too. Entries are read and written one by one, so a map may be far larger than memory.
+// operator.Date, operator.Decimal or a struct of these. A decimal in a key must be exactly a number of its column, in Get too. Entries
+// are read and written one by one, so a map may be far larger than memory.
 type Map[K comparable, V any] struct{ core mapCore[K, V] }
 
 // Get is the value of an entry, or the zero value and false where there is none.

@@ -70,7 +70,7 @@ type Cache struct {
 	bases  []script.Base
 	warn   func(error)
 	novel  func(bytes int) // Options.Compiling
-	most   time.Duration // for a compilation
+	most   time.Duration   // for a compilation
 
 	mu      sync.Mutex
 	modules map[key]*pending

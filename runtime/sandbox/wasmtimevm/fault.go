@@ -11,6 +11,7 @@ import (
 
 	"github.com/bytecodealliance/wasmtime-go/v39"
 
+	"github.com/tidemill/tidemill/runtime/sandbox/guest"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
 )
 
@@ -60,7 +61,7 @@ var frame = regexp.MustCompile(`(?m)^ +\d+: +0x([0-9a-f]+) - `)
 func (c *compiled) frames(trace string) (list []string) {
 	for _, found := range frame.FindAllStringSubmatch(trace, framesMax) {
 		offset, _ := strconv.ParseInt(found[1], 16, 64) // digits
-		list = append(list, c.functionAt(int(offset)))
+		list = append(list, guest.FunctionName(c.functionAt(int(offset))))
 	}
 	return list
 }

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/tidemill/tidemill/runtime/sandbox/guest"
 	"github.com/tidemill/tidemill/runtime/sandbox/vm"
 )
 
@@ -47,7 +48,7 @@ func frames(trace string) []string {
 		if !ours || strings.HasPrefix(line, "..") {
 			continue
 		}
-		if list = append(list, signature.ReplaceAllString(line, "")); len(list) == framesMax {
+		if list = append(list, guest.FunctionName(signature.ReplaceAllString(line, ""))); len(list) == framesMax {
 			break
 		}
 	}

@@ -28,7 +28,8 @@ func (f *Field) fit(d *decimal) (n int128.Int, ok bool) {
 }
 
 func (f *Field) misfit(row int, d *decimal) error {
-	return &ValueError{row, f.Name, d.unscaled.Text(int(d.scale)) + " is no " + Type{ID: f.Type.ID, Digits: f.Type.Digits, Scale: f.Type.Scale}.String()}
+	plain := Type{ID: f.Type.ID, Digits: f.Type.Digits, Scale: f.Type.Scale}
+	return &ValueError{row, f.Name, d.unscaled.Text(int(d.scale)) + " is no " + plain.String()}
 }
 
 // rescale brings a decimal to its column's scale, where it is exactly a number of its column.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -36,11 +37,12 @@ class Built(NamedTuple):
 def build(sources: Path, out: Path | None, standalone: bool, base: Base) -> Built:
     """Builds the operator of a file or folder and writes its module.
 
-    Without ``out`` that is beside the file, op.wasm for op.py, or in the folder under the folder's name. Raises BuildError.
+    Without ``out`` that is beside the file, op.wasm for op.py, or in the folder under the project's name or else its own.
+    Raises BuildError.
     """
     sources = sources.absolute()
     if out is None:
-        out = sources.with_suffix(".wasm") if sources.suffix == ".py" else sources / (sources.name + ".wasm")
+        out = sources.with_suffix(".wasm") if sources.suffix == ".py" else sources / (project(sources) + ".wasm")
     archive = collect(sources)
     code = archive.encode()
     archive.check_imports(base.modules)
@@ -52,6 +54,16 @@ def build(sources: Path, out: Path | None, standalone: bool, base: Base) -> Buil
     except OSError as e:
         raise BuildError(f"{out} could not be written: {e.strerror}", hint="choose a writable place with --output") from e
     return Built(out, len(module), hashlib.sha256(module).hexdigest())
+
+
+def project(folder: Path) -> str:
+    """The name of a folder's project, as ``tidemill build`` reads it from pyproject.toml, or else the folder's."""
+    try:
+        manifest = (folder / "pyproject.toml").read_text(encoding="utf-8")
+    except OSError:
+        return folder.name
+    found = re.search(r'(?m)^\[project\]\s*\n(?:[^\[].*\n|\n)*?name\s*=\s*"([A-Za-z0-9._-]+)"', manifest)
+    return found[1] if found else folder.name
 
 
 def make(code: bytes, description: bytes, standalone: bool, base: Base) -> bytes:
