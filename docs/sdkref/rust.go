@@ -33,10 +33,11 @@ type rustPage struct {
 	root, macros *module
 	sections     []*section        // the macros, the crate, its modules
 	anchors      map[string]string // of symbols, by the names that documentation has for them
+	traits       map[string]bool   // the crate's own
 }
 
 func rustReference(sdk string) ([]byte, error) {
-	p := &rustPage{anchors: map[string]string{}}
+	p := &rustPage{anchors: map[string]string{}, traits: map[string]bool{}}
 	var err error
 	if p.root, err = load(filepath.Join(sdk, "tidemill/src/lib.rs"), "tidemill", item{public: true}); err != nil {
 		return nil, err
@@ -170,13 +171,17 @@ func (p *rustPage) add(s *section, from *module, it item) error {
 		}
 	}
 	for i, b := range e.blocks {
-		b.members = slices.DeleteFunc(slices.Clone(b.members), func(m item) bool { return b.kind == "impl" && !m.public || m.has("doc(hidden)") })
-		e.blocks[i] = b
+		var members []item
 		for _, m := range b.members {
+			if !m.public && b.kind == "impl" || m.has("doc(hidden)") {
+				continue
+			}
+			members = append(members, m)
 			if err := p.anchor(m, it.name+"::"+m.name, it.name+"::"+m.name); err != nil {
 				return err
 			}
 		}
+		e.blocks[i].members = members
 	}
 	s.entries = append(s.entries, e)
 	return nil
@@ -196,9 +201,11 @@ func (p *rustPage) anchor(it item, name, title string) error {
 	return nil
 }
 
-// checkBlocks refuses what the page would not have: impl blocks of its types in other modules than these.
+// checkBlocks notes the traits of all modules, and refuses what the page would not have: impl blocks of its types in other
+// modules than these.
 func (p *rustPage) checkBlocks(m *module) error {
 	for _, it := range m.items {
+		p.traits[it.name] = p.traits[it.name] || it.kind == "trait"
 		declared := func(other item) bool { return other.name == it.name && other.kind != "impl" && other.kind != "use" }
 		if it.kind == "impl" && p.anchors[it.name] != "" && slices.ContainsFunc(it.members, item.visible) &&
 			!slices.ContainsFunc(m.items, declared) {
@@ -231,6 +238,9 @@ func (p *rustPage) section(s *section) error {
 		if err := p.symbol(e.item, e.from, 3); err != nil {
 			return err
 		}
+		if err := p.implementations(e); err != nil {
+			return err
+		}
 		for _, b := range e.blocks {
 			if len(e.blocks) > 1 {
 				fmt.Fprintf(p, "Of `%s`:\n\n", b.head)
@@ -242,6 +252,39 @@ func (p *rustPage) section(s *section) error {
 				}
 			}
 		}
+	}
+	return nil
+}
+
+var traitBlock = regexp.MustCompile(`^impl(?:<.*>)? ([\w:]+)(?:<.*>)? for (?:&(?:'\w+ )?)?(\w+)`)
+
+// implementations writes which traits of other crates a type implements besides those that it derives.
+func (p *rustPage) implementations(e entry) error {
+	var code string
+	for _, it := range e.from.items {
+		m := traitBlock.FindStringSubmatch(it.head)
+		if it.kind != "impl" || e.kind != "struct" && e.kind != "enum" || m == nil || m[2] != e.name || p.traits[m[1]] {
+			continue
+		}
+		for _, d := range it.docs {
+			code += "/// " + d.text + "\n"
+		}
+		code += it.head
+		members, err := items(it.body)
+		if err != nil {
+			return err
+		}
+		open := " {\n"
+		for _, member := range members {
+			if member.kind == "type" {
+				code += open + "    " + member.text + "\n"
+				open = ""
+			}
+		}
+		code += strings.Repeat("}", 1-min(1, len(open))) + "\n"
+	}
+	if code != "" {
+		fmt.Fprintf(p, "Implementations of traits:\n\n```rust\n%s```\n\n", code)
 	}
 	return nil
 }

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// The reader of Rust below knows what rustfmt makes of the SDK's own sources. What it does not know it refuses with file and line:
-// nothing is left out of the page by accident.
+// The reader of Rust below knows what rustfmt makes of the SDK's own sources. What it does not know it refuses with file and
+// line: nothing is left out of the page by accident.
 
 // line is one of a file. In mask, which is as long as text, comments and the contents of strings and characters are blank.
 type line struct {
@@ -26,7 +26,10 @@ func (l line) indent() string {
 	return l.text[:len(l.text)-len(strings.TrimLeft(l.text, " "))]
 }
 
-var opaque = regexp.MustCompile(`//[^\n]*|"(?:\\(?s:.)|[^"\\])*"|'(?:\\.[^']*|[^'\\\n])'|/\*|\br#*"`)
+var (
+	opaque = regexp.MustCompile(`//[^\n]*|"(?:\\(?s:.)|[^"\\])*"|'(?:\\.[^']*|[^'\\\n])'|/\*|\br#*"`)
+	filled = regexp.MustCompile(`[^\n]`)
+)
 
 // newLines splits text, whose first line has that number in its file.
 func newLines(file string, number int, text string) ([]line, error) {
@@ -35,7 +38,7 @@ func newLines(file string, number int, text string) ([]line, error) {
 		if found == "/*" || found[0] == 'r' {
 			refused = strings.Index(text, found)
 		}
-		return regexp.MustCompile(`[^\n]`).ReplaceAllLiteralString(found, " ")
+		return filled.ReplaceAllLiteralString(found, " ")
 	})
 	if refused >= 0 {
 		at := line{file: file, number: number + strings.Count(text[:refused], "\n")}
@@ -200,7 +203,8 @@ var (
 	variable = regexp.MustCompile(`\$\w+`)
 )
 
-// expand gives the items that a call of a macro makes: the macro has one arm that repeats nothing, and the arguments hold no commas.
+// expand gives the items that a call of a macro makes: the macro has one arm that repeats nothing, and no argument
+// holds a comma.
 func (it item) expand(macro item) ([]item, error) {
 	text, _ := join(macro.body)
 	m := arm.FindStringSubmatchIndex(text)
@@ -226,6 +230,34 @@ func (it item) expand(macro item) ([]item, error) {
 		return nil, err
 	}
 	return items(lines)
+}
+
+var (
+	repeated = regexp.MustCompile(`(?s)^[^(]*\(\$\((\$\w+):ty(,.*)?\)\*\) => \{\s*\$\(`)
+	safeImpl = regexp.MustCompile(`(?m)(?:^ *|\$\()(impl\b[^{\n]*) \{`) // unsafe traits are the SDK's own
+)
+
+// implementations gives the heads of the impl blocks that a call of a macro makes of each of its types, which it takes
+// as `$($t:ty)*` or `$($t:ty, ...;)*`.
+func (it item) implementations(macro item) ([]item, error) {
+	heads := safeImpl.FindAllStringSubmatch(macro.text, -1)
+	m := repeated.FindStringSubmatch(macro.text)
+	if m == nil && len(heads) > 0 {
+		return nil, it.at.wrong("the macro %s is not understood", it.name)
+	}
+	_, given, _ := strings.Cut(strings.TrimRight(it.text, ");}\n "), "!")
+	types := strings.Split(given, ";\n")
+	if m != nil && m[2] == "" {
+		types = strings.Fields(given)
+	}
+	var list []item
+	for _, head := range heads {
+		for _, t := range types {
+			t, _, _ = strings.Cut(strings.Trim(t, "({\n "), ",")
+			list = append(list, item{at: macro.at, kind: "impl", head: strings.ReplaceAll(head[1], m[1], t)})
+		}
+	}
+	return list, nil
 }
 
 // module is a file, or a module within one.
@@ -269,8 +301,7 @@ func load(file, path string, declared item) (*module, error) {
 	return m, m.fill(lines, filepath.Dir(file))
 }
 
-// fill takes the module's items, with what its macros make, and those of its modules. Macros that make nothing public, such as
-// implementations of traits, are of no interest.
+// fill takes the module's items, with what its macros make, and those of its modules.
 func (m *module) fill(lines []line, dir string) error {
 	list, err := items(lines)
 	m.children = map[string]*module{}
@@ -294,6 +325,8 @@ func (m *module) fill(lines []line, dir string) error {
 			err = it.at.wrong("the macro %s is not understood", it.name)
 		case it.kind == "call" && strings.Contains(macro.text, "pub "):
 			made, err = it.expand(macro)
+		case it.kind == "call" && known:
+			made, err = it.implementations(macro)
 		}
 		if err != nil {
 			return err

@@ -69,6 +69,8 @@ func TestTheRustPageIsComplete(t *testing.T) {
 	}
 	block := regexp.MustCompile(`(?ms)^impl(?:<[^>]*>)? (\w+)[^\n]*\{\n(.*?)^\}`)
 	function := regexp.MustCompile(`(?m)((?:^ *(?:///|#\[).*\n)*)^ +pub (?:const )?fn (\w+)`)
+	foreign := regexp.MustCompile(
+		`(?m)^impl[^\n]* (?:(?:fmt|std)::\w|Add|Sub|Neg|From|Default|Drop|\w*Iterator)[^\n]* for [^\n]*?(\w+)(?:<[^\n]*>)? \{`)
 	count := 0
 	for _, file := range files {
 		text := source(t, strings.TrimPrefix(filepath.ToSlash(file), "../../sdk-rust/tidemill/src/"))
@@ -86,9 +88,22 @@ func TestTheRustPageIsComplete(t *testing.T) {
 				}
 			}
 		}
+		for _, m := range foreign.FindAllStringSubmatch(text, -1) {
+			if slices.Contains(exported, m[1]) && !strings.Contains(page, "\n"+strings.TrimSuffix(m[0], " {")) {
+				t.Errorf("%s: the page has no %s", file, m[0])
+			}
+		}
 		if _, macro, is := strings.Cut(text, "macro_rules! text_columns"); is { // makes the types of two columns
 			macro, _, _ = strings.Cut(macro, "\n}\n")
 			count += 2 * strings.Count(macro, " pub fn ")
+		}
+	}
+	for _, made := range []string{
+		"impl From<bool> for Datum", "impl From<&[u8]> for Datum", "impl From<&str> for Datum", "TryFrom<i8> for Decimal<P, S>",
+		"TryFrom<usize> for Decimal<P, S>", "impl Default for TextsBuf", "impl Default for BinariesBuf",
+	} {
+		if !strings.Contains(page, made+"\n") {
+			t.Errorf("the page has no %s", made)
 		}
 	}
 	if got := len(regexp.MustCompile(`(?m)^pub (?:const )?fn `).FindAllString(page, -1)); got != count || count < 100 {
@@ -142,6 +157,7 @@ func TestTheRustPageIsWellFormed(t *testing.T) {
 }
 
 func TestWhatIsNotUnderstoodIsRefused(t *testing.T) {
+	const macro = "macro_rules! m {\n    "
 	for _, c := range []struct{ lib, want string }{
 		{"//! A crate.\n\n/// A type.\npub struct A;\n", ""},
 		{"/// A type.\npub struct A;\n\npub struct B;\n", "lib.rs:4: B is public and has no documentation"},
@@ -159,9 +175,14 @@ func TestWhatIsNotUnderstoodIsRefused(t *testing.T) {
 		{"/// ```\n/// A\npub struct A;\n", "lib.rs:2: a code block does not end"},
 		{"/// ```cobol\n/// A\n/// ```\npub struct A;\n", `lib.rs:1: a code block of "cobol"`},
 		{"unknown!(A);\n", "lib.rs:1: the macro unknown is not understood"},
-		{"macro_rules! m {\n    ($($a:ident)*) => {$(\n        /// A type.\n        pub struct $a;\n    )*};\n}\nm!(A B);\n", "lib.rs:7: the macro m is not"},
-		{"macro_rules! m {\n    ($a:ident, $($b:ty),*) => {\n        /// A type.\n        pub struct $a($b);\n    };\n}\nm!(A, u8);\n", "lib.rs:7: the macro m is not"},
-		{"macro_rules! m {\n    ($a:ident, $b:ty) => {\n        /// A type.\n        pub struct $a(pub $c);\n    };\n}\nm!(A, u8);\n", "lib.rs:4: a variable of a macro is left"},
+		{macro + "($($a:ident)*) => {$(\n        /// A type.\n        pub struct $a;\n    )*};\n}\nm!(A B);\n",
+			"lib.rs:7: the macro m is not"},
+		{macro + "($a:ident, $($b:ty),*) => {\n        /// A type.\n        pub struct $a($b);\n    };\n}\nm!(A, u8);\n",
+			"lib.rs:7: the macro m is not"},
+		{macro + "($a:ident, $b:ty) => {\n        /// A type.\n        pub struct $a(pub $c);\n    };\n}\nm!(A, u8);\n",
+			"lib.rs:4: a variable of a macro is left"},
+		{macro + "($t:ty) => {\n        impl From<$t> for A {}\n    };\n}\nm!(u8);\n",
+			"lib.rs:6: the macro m is not"},
 		{"mod a;\n/// A type.\npub struct A;\n", "a.rs:1: an impl block of A stands in another module"},
 		{"/// A type.\npub struct A {\n", "lib.rs:2: what begins here does not end"},
 		{"/// An enum.\npub enum A {\n    #[newest]\n    B,\n}\n", "lib.rs:2: attributes of variants"},
