@@ -132,7 +132,12 @@ func itemOf(r *model.Rejection) string {
 
 // says is whether a cause is that of a rejection: an error has the operator's message.
 func says(cause string, r *model.Rejection) bool {
-	return r.Fault != program.FaultError || strings.Contains(cause, abi.CleanText([]byte(r.Message)))
+	for line := range strings.Lines(abi.CleanText([]byte(r.Message))) { // the place stands at the end of the first
+		if r.Fault == program.FaultError && !strings.Contains(cause, strings.TrimSuffix(line, "\n")) {
+			return false
+		}
+	}
+	return true
 }
 
 func (e *Expected) refusals(s *Seen) string {
