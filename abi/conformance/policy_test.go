@@ -287,7 +287,7 @@ func checkLetters(t *testing.T, letters []map[string]any, c *program.Case, m *mo
 		}
 	}
 	for _, letter := range letters {
-		key, item := "", ""
+		var key, item string
 		if position, ok := letter["position"].(json.Number); ok {
 			n, err := position.Int64()
 			if err != nil || letter["source"] != "rows" || letter["split"] != "0" || letter["port"] != "in" {

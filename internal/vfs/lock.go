@@ -57,7 +57,7 @@ func lockHolder(f *os.File) int {
 	defer locks.Close()
 	// "2: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF", the place being the device, whose number file systems show in more ways than
 	// one, and the inode.
-	inode := ":" + strconv.FormatUint(uint64(file.Ino), 10)
+	inode := ":" + strconv.FormatUint(file.Ino, 10)
 	holder := 0
 	for lines := bufio.NewScanner(locks); lines.Scan(); {
 		fields := strings.Fields(lines.Text())

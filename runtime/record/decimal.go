@@ -43,18 +43,18 @@ func (m magnitude) less(o magnitude) bool {
 	return m.high < o.high || m.high == o.high && m.low < o.low
 }
 
-// times is m*f + add, without what passes 128 bits.
-func (m magnitude) times(f, add uint64) magnitude {
-	high, low := bits.Mul64(m.low, f)
-	low, carry := bits.Add64(low, add, 0)
-	return magnitude{m.high*f + high + carry, low}
+// shifted is m*10 + digit, without what passes 128 bits.
+func (m magnitude) shifted(digit uint64) magnitude {
+	high, low := bits.Mul64(m.low, 10)
+	low, carry := bits.Add64(low, digit, 0)
+	return magnitude{m.high*10 + high + carry, low}
 }
 
 // powersOfTen has 10 to the power of each number of digits.
 var powersOfTen = func() (powers [DecimalDigits + 1]magnitude) {
 	powers[0].low = 1
 	for i := range DecimalDigits {
-		powers[i+1] = powers[i].times(10, 0)
+		powers[i+1] = powers[i].shifted(0)
 	}
 	return powers
 }()
@@ -101,7 +101,7 @@ func ParseDecimal(text []byte, t Type) (Decimal, error) {
 	}
 	m := n.significand
 	for ; shift > 0; shift-- {
-		m = m.times(10, 0)
+		m = m.shifted(0)
 	}
 	if n.negative {
 		low, borrow := bits.Sub64(0, m.low, 0)
@@ -161,9 +161,9 @@ func (n *number) add(zeros int, digit byte) {
 		return
 	}
 	for range zeros {
-		n.significand = n.significand.times(10, 0)
+		n.significand = n.significand.shifted(0)
 	}
-	n.significand = n.significand.times(10, uint64(digit-'0'))
+	n.significand = n.significand.shifted(uint64(digit - '0'))
 }
 
 // scanExponent reads "e-12". One that no number of a type could have is cut.

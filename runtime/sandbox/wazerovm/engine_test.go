@@ -34,7 +34,7 @@ type linker struct{ runtime wazero.Runtime }
 func link(t testing.TB, version vmtest.Version, refuel func(int64) int64) vmtest.Linker {
 	t.Helper()
 	ctx := context.Background()
-	features := api.CoreFeatures(api.CoreFeaturesV2)
+	features := api.CoreFeaturesV2
 	if version == vmtest.V1 {
 		features = api.CoreFeaturesV1
 	}
