@@ -219,7 +219,11 @@ func (l *link) failed(r *operator.Rejection) error {
 		if e.Hint != "" {
 			hint = e.Hint + "; or " + hint
 		}
-		return &errcode.Error{Code: e.Code, Message: e.Message + shown, Place: e.Place, Hint: hint, Cause: e.Cause}
+		line, rest, traceback := strings.Cut(e.Message, "\n")
+		if line += shown; traceback {
+			line += "\n" + rest
+		}
+		return &errcode.Error{Code: e.Code, Message: line, Place: e.Place, Hint: hint, Cause: e.Cause}
 	}
 	place := "operator " + l.node.Name
 	if r.Row != nil {
