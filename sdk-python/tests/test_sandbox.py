@@ -108,7 +108,9 @@ def test_mistakes_have_the_same_texts(tmp_path: Path) -> None:
             message = message.partition("\n")[0]
             assert letters[name].partition(": ")[2].startswith(message)
             continue
-        assert letters[name].partition(": ")[2].startswith(f"{message} ({place})" if place else message), name
+        line, newline, traceback = message.partition("\n")
+        said = f"{line} ({place}){newline}{traceback}" if place else message
+        assert letters[name].partition(": ")[2].startswith(said), name
 
 
 @tidemill.row
