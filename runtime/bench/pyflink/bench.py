@@ -123,9 +123,7 @@ def measure(given: argparse.Namespace, workload: str, folder: Path, flink: Path,
                 few, many = (run_tidemill(workload, n, sink, folder, tidemill) for n in (FEW, rows))
             else:
                 rows //= KEYED_SHARE if workload == "keyed" else 1
-                run = subprocess.run(
-                    [*commands[side], str(rows)], check=True, stdout=subprocess.PIPE, text=True, env=env
-                )
+                run = subprocess.run([*commands[side], str(rows)], check=True, stdout=subprocess.PIPE, text=True, env=env)
                 few, many = (Sample(*s) for s in json.loads(run.stdout.strip().splitlines()[-1]))
             n = rows - FEW
             costs[side].append(Sample((many.wall - few.wall) / n * 1e9, (many.cpu - few.cpu) / n * 1e9))

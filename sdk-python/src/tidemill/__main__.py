@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
         "--output",
         type=Path,
         metavar="FILE",
-        help="the module's path; without it, op.wasm beside op.py, or FOLDER/NAME.wasm with the name in pyproject.toml or else FOLDER's",
+        help="the module's path; without it, op.wasm beside op.py, or in a folder the name of its project or its own",
     )
     command.add_argument(
         "--standalone", action="store_true", help="put the interpreter into the module, for hosts that do not have it"
