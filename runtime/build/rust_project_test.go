@@ -77,7 +77,7 @@ func TestMistakesInRustAreNamed(t *testing.T) {
 	}{
 		{"a mistake in the sources", "fn nothing() -> i64 { true }\n", ErrCompile, "mismatched types"},
 		{"a part that is none", "#[derive(tidemill::Operator)]\nstruct Wrong { list: Vec<u8> }\n", ErrCompile, "`Vec<u8>` is no part of an operator"},
-		{"a column that is none", "#[derive(tidemill::Row)]\nstruct Wrong { list: Vec<String> }\n", ErrCompile, "there is no column type for `Vec<String>`"},
+		{"a column that is none", "#[derive(tidemill::Row)]\nstruct Wrong { letter: char }\n", ErrCompile, "there is no column type for `char`"},
 		{"no operators", "", ErrMarker, "does not export tidemill_abi_1"},
 	} {
 		write("src/lib.rs", c.source)
