@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -130,14 +131,13 @@ func itemOf(r *model.Rejection) string {
 	return timerItem(r.Timer, r.Time, r.Tag)
 }
 
-// says is whether a cause is that of a rejection: an error has the operator's message.
+// says is whether a cause is that of a rejection: an error has the operator's message, with its place in the code and the record, where
+// they are told, at the end of the first line.
 func says(cause string, r *model.Rejection) bool {
-	for line := range strings.Lines(abi.CleanText([]byte(r.Message))) { // the place stands at the end of the first
-		if r.Fault == program.FaultError && !strings.Contains(cause, strings.TrimSuffix(line, "\n")) {
-			return false
-		}
-	}
-	return true
+	message := abi.CleanText([]byte(r.Message))
+	line, _, _ := strings.Cut(message, "\n")
+	told := regexp.QuoteMeta(line) + `(?: \([\w.]+:\d+\))?(?:, of the record \{[^\n]*)?` + regexp.QuoteMeta(message[len(line):])
+	return r.Fault != program.FaultError || regexp.MustCompile(told).MatchString(cause)
 }
 
 func (e *Expected) refusals(s *Seen) string {

@@ -80,8 +80,8 @@ func asError(v *abi.Violation) error {
 func (o *Operator) refused(f *frame.Failure) (*failure, error) {
 	c := cause{code: ErrOperator, text: f.Message}
 	if f.Place != "" { // in the first line: the others are a traceback
-		line, rest, _ := strings.Cut(f.Message, "\n")
-		c.text = strings.TrimSuffix(line+" ("+f.Place+")\n"+rest, "\n")
+		line, _, _ := strings.Cut(f.Message, "\n")
+		c.text = line + " (" + f.Place + ")" + f.Message[len(line):]
 	}
 	switch f.Code {
 	case abi.ErrorCodeLimit:

@@ -229,7 +229,7 @@ type Stats struct {
 	HotBytes   int64 // memory held
 	StoreBytes int64 // bytes in the store beneath
 	StoreReads int64 // reads that went to the store beneath, since the start
-	Expired    int64 // cells that were swept since the start, because they had expired; over a store also what they had overwritten
+	Expired    int64 // cells that were swept since the start, because they had expired; from the store, where there is one
 }
 
 // Options of a back-end.

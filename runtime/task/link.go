@@ -219,11 +219,8 @@ func (l *link) failed(r *operator.Rejection) error {
 		if e.Hint != "" {
 			hint = e.Hint + "; or " + hint
 		}
-		line, rest, traceback := strings.Cut(e.Message, "\n")
-		if line += shown; traceback {
-			line += "\n" + rest
-		}
-		return &errcode.Error{Code: e.Code, Message: line, Place: e.Place, Hint: hint, Cause: e.Cause}
+		line, _, _ := strings.Cut(e.Message, "\n") // the others are a traceback
+		return &errcode.Error{Code: e.Code, Message: line + shown + e.Message[len(line):], Place: e.Place, Hint: hint, Cause: e.Cause}
 	}
 	place := "operator " + l.node.Name
 	if r.Row != nil {

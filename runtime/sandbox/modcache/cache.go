@@ -69,7 +69,7 @@ type Cache struct {
 	limits profile.Limits
 	bases  []script.Base
 	warn   func(error)
-	novel  func(bytes int) // Options.Compiling
+	began  func(bytes int) // told of each compilation
 	most   time.Duration   // for a compilation
 
 	mu      sync.Mutex
@@ -94,9 +94,12 @@ type pending struct {
 
 // New makes a cache. newEngine makes its engine, which may keep compiled code in the folder it is given (empty for none).
 func New(newEngine func(folder string) vm.Engine, o Options) *Cache {
-	c := &Cache{limits: o.Limits, warn: o.Warn, novel: o.Compiling, most: compileTimeMax, bases: o.Bases, modules: map[key]*pending{}}
+	c := &Cache{limits: o.Limits, warn: o.Warn, began: o.Compiling, most: compileTimeMax, bases: o.Bases, modules: map[key]*pending{}}
 	if c.warn == nil {
 		c.warn = func(error) {}
+	}
+	if c.began == nil {
+		c.began = func(int) {}
 	}
 	code := ""
 	if o.Folder != "" {
@@ -212,9 +215,7 @@ func (c *Cache) make(ctx context.Context, digest Digest, original func() ([]byte
 			return nil, profile.Refused(err)
 		}
 		e.MemoryBytesMin = uint64(m.Memories[0].Min) * profile.PageBytes
-		if c.novel != nil {
-			c.novel(len(binary))
-		}
+		c.began(len(binary))
 	}
 	compiled, err := c.engine.Compile(ctx, e.metered)
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -52,6 +52,7 @@ type store struct {
 	deletes *batch
 	written int64
 	put     int    // entries put since the last Commit
+	added   int    // entries that the last Commit put
 	hand    []byte // the place at which the next Sweep goes on
 	bytes   atomic.Int64
 	swept   atomic.Int64

@@ -16,18 +16,15 @@ const (
 	sweepRatio = 2
 )
 
-// Sweep implements table.Store. What is put under the same key before the next Commit is of a later version and stays.
+// Sweep implements table.Store.
 func (s *store) Sweep(spaces []int, over func(row []byte) bool) error {
-	if len(spaces) == 0 {
-		return nil
-	}
 	txn := s.db.NewTransactionAt(math.MaxUint64, false)
 	defer txn.Discard()
 	it := txn.NewIterator(badger.IteratorOptions{})
 	defer it.Close()
 	start, around := bytes.Clone(s.hand), false
 	it.Seek(start)
-	for left := sweepLeast + sweepRatio*s.put; left > 0; left-- {
+	for left := sweepLeast + sweepRatio*s.added; left > 0; left-- {
 		if !it.Valid() {
 			if around || len(start) == 0 {
 				break

@@ -82,7 +82,7 @@ func (s *store) Commit() error {
 			return failed(s.dir, "committing", err)
 		}
 	}
-	s.deletes, s.puts, s.put = nil, nil, 0
+	s.deletes, s.puts, s.added, s.put = nil, nil, s.put, 0
 	s.db.SetDiscardTs(s.version + 1)
 	s.version += 2
 	bytes := min(s.written, memTableBytes)

@@ -64,14 +64,17 @@ func (f *Frozen) flush() error {
 			return err
 		}
 	}
-	if err := f.store.Sweep(f.ending, f.at.Over); err != nil {
-		return err
-	}
 	if err := f.store.Commit(); err != nil {
 		return err
 	}
 	f.flushed = true
-	return nil
+	if len(f.ending) == 0 {
+		return nil
+	}
+	if err := f.store.Sweep(f.ending, f.at.Over); err != nil {
+		return err
+	}
+	return f.store.Commit()
 }
 
 // Close implements state.Frozen. Where the changes cannot reach the store, they stay frozen, and the next Freeze fails.

@@ -272,17 +272,20 @@ func runExpiryFrees(t *testing.T, open Opener) {
 		if s := checkpointOf(t, e.b, true); s.Len() != 0 {
 			t.Fatalf("a base of nothing but what has expired has %d entries", s.Len())
 		}
-		for i := 0; gone(e) < 4*n; i++ {
+		want := int64(4 * n)
+		if e.b.Stats().Cells < 0 {
+			want = 3 * n // the second elements have expired before they reach the store, and never do
+		}
+		for i := 0; gone(e) < want; i++ {
 			if checkpointOf(t, e.b, false); i == 100 {
-				t.Fatalf("%d of %d cells are gone after %d checkpoints", gone(e), 4*n, i)
+				t.Fatalf("%d of %d cells are gone after %d checkpoints", gone(e), want, i)
 			}
 		}
-		most := int64(4 * n)
-		if e.b.Stats().Cells < 0 {
-			most += 2 * n // the rows of values and maps that were overwritten lie in the store when they expire
+		for range 3 { // in which nothing is left to go
+			checkpointOf(t, e.b, false)
 		}
-		if after := e.b.Stats(); gone(e) > most || after.Cells > 0 {
-			t.Fatalf("of %d cells %d are gone: %+v", 4*n, gone(e), after)
+		if after := e.b.Stats(); gone(e) != want || after.Cells > 0 {
+			t.Fatalf("of %d cells %d are gone: %+v", want, gone(e), after)
 		}
 	})
 	t.Run("by writing", func(t *testing.T) {
@@ -305,11 +308,11 @@ func runExpiryFrees(t *testing.T, open Opener) {
 			t.Fatalf("a base has %d entries, %d live", s.Len(), 3*n)
 		}
 	})
+	if newExpiring(t, open, state.Options{}, expiryTTL).b.Stats().Cells < 0 {
+		return // over a store the limit is on the room that it takes, which Badger frees in its own time
+	}
 	t.Run("before the limit", func(t *testing.T) {
 		e := newExpiring(t, open, state.Options{StateBytesMax: 3 << 19}, expiryTTL)
-		if e.b.Stats().Cells < 0 {
-			t.Skip("over a store, what counts is the room that it takes")
-		}
 		for round := range int64(6) {
 			e.b.SetNow(expiryStart + round*expiryTTL)
 			e.writeMany(round*n, n) // some 800 kB

@@ -21,7 +21,8 @@ type Store interface {
 	DeleteAll(space int, key []byte) error
 	Commit() error
 	// Sweep deletes, with the next Commit, entries of the spaces that over says have expired. It looks at some entries, in proportion
-	// to those Put since the last Commit, and goes on there with the next call. Nobody sees a difference, but for the room.
+	// to those that the last Commit put, and goes on there with the next call. It wants a Commit before it, so that it does not take
+	// the old row of an entry for the entry. Nobody sees a difference, but for the room.
 	Sweep(spaces []int, over func(row []byte) bool) error
 
 	// KeyMax is the greatest length of a key and a sub together.
