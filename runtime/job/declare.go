@@ -32,7 +32,8 @@ var checkpointObject = &spec.Object{
 			Doc: "The time from the start of one checkpoint to the next. Output becomes visible with the checkpoint that contains it."},
 		{Name: "store", Kind: spec.String, Default: "checkpoints",
 			Doc: "The folder for checkpoints, relative to job.yaml. One job has one folder, and one process at a time uses it. A job goes on " +
-				"from them while its nodes, ports, keys and columns stay: a sink that is added, renamed or removed needs --fresh, too; state or timers that an operator no longer declares need --allow-undeclared."},
+				"from them while its nodes, ports, keys and columns stay: a sink that is added, renamed or removed needs --fresh, too; state or " +
+				"timers that an operator no longer declares need --allow-undeclared."},
 		{Name: "keep", Kind: spec.Int, Default: "5", Min: "1", Max: "1000",
 			Doc: "How many complete checkpoints are kept; older ones are deleted."},
 	},

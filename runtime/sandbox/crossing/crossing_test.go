@@ -11,6 +11,7 @@ import (
 	"github.com/tidemill/tidemill/abi"
 	"github.com/tidemill/tidemill/abi/frame"
 	"github.com/tidemill/tidemill/abi/frame/frametest"
+	"github.com/tidemill/tidemill/runtime/record"
 )
 
 // TestCopy takes rows out of drawn columns, with rubbish under their nulls, and compares the values.
@@ -53,6 +54,31 @@ func TestCopy(t *testing.T) {
 			t.Fatalf("elements %x, want %x: something stands under nulls", out.Elements.Values, clean.Elements.Values)
 		}
 	})
+}
+
+// TestTypesAreTheSame: columns cross by a conversion of their type, so both packages must make and read types alike.
+func TestTypesAreTheSame(t *testing.T) {
+	var types []abi.Type
+	for typ := range abi.TypeNames {
+		if typ.Supported() && typ != abi.List && typ != abi.Decimal128 {
+			types = append(types, typ)
+		}
+	}
+	for digits := 1; digits <= abi.DecimalDigits; digits++ {
+		for scale := range digits + 1 {
+			types = append(types, abi.DecimalOf(digits, scale))
+		}
+	}
+	for _, typ := range types[:len(types):len(types)] {
+		types = append(types, abi.ListOf(typ))
+	}
+	for _, typ := range types {
+		host := record.Type(typ)
+		if parsed, ok := record.ParseType(typ.String()); !ok || parsed != host || host.String() != typ.String() || host.Width() != typ.Width() ||
+			host.HasOffsets() != typ.HasOffsets() {
+			t.Errorf("%v of a guest is %v of the host, of %d and %d bytes", typ, host, typ.Width(), host.Width())
+		}
+	}
 }
 
 func drawValue(t *rapid.T, typ abi.Type) any {

@@ -225,6 +225,24 @@ func TestFolder(t *testing.T) {
 }
 
 // TestVerdictsOfOthersAreNotUsed has entries of other versions, and of a module that asks for more memory than this cache allows.
+// TestACompilationIsTold where nothing is kept of a module, with its size, and only there.
+func TestACompilationIsTold(t *testing.T) {
+	folder, binary := t.TempDir(), wat.Must(guest)
+	var told []int
+	for range 2 { // the second cache is another process's, with the folder of the first
+		c := New(func(string) vm.Engine { return &countingEngine{} },
+			Options{Folder: folder, Limits: profile.Limits{MemoryBytesMax: 1 << 20}, Compiling: func(bytes int) { told = append(told, bytes) }})
+		load(t, c, binary)
+		load(t, c, binary)
+		if err := c.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(told) != 1 || told[0] != len(binary) {
+		t.Errorf("told of modules of %v bytes, want one of %d", told, len(binary))
+	}
+}
+
 func TestVerdictsOfOthersAreNotUsed(t *testing.T) {
 	folder := t.TempDir()
 	c := newCache(&countingEngine{}, folder, func(err error) { t.Error(err) })
