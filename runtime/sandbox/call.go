@@ -128,30 +128,31 @@ func (o *Operator) fault(err error, items int) (*failure, error) {
 // readLastWords takes the item under way and the guest's own message from the fault cell or, where the guest has written none,
 // from what it last printed to standard error. With a message the functions on the stack are left out: it has the place.
 func (o *Operator) readLastWords(err error, failed *failure, items int) {
-	words := ""
+	words, place := "", ""
 	if cell, ok := abi.ReadFaultCell(o.guest.instance.Memory(), o.faultCell); ok {
 		if uint64(cell.Item) < uint64(items) {
 			failed.item = int(cell.Item)
 		}
 		words = cell.Message
 		if cell.Place != "" {
-			words = strings.TrimPrefix(words+" ("+cell.Place+")", " ")
+			place = " (" + cell.Place + ")"
 		}
 	}
-	if words == "" {
+	if words == "" && place == "" {
 		line, _, _ := bytes.Cut(bytes.TrimSpace(o.guest.host.log.Stderr()), []byte("\n"))
 		words = abi.CleanText(line)
 	}
-	if words == "" {
-		return
+	text, f := &failed.cause.text, asFault(err)
+	if f != nil && words+place != "" {
+		*text = f.Error()
 	}
-	switch f := asFault(err); {
-	case f == nil:
-		failed.cause.text += ": " + words
-	case f.Kind == vm.Trap: // the guest tells more than the engine: a panic's message and line, where the engine sees an "unreachable"
-		failed.cause.text = words + "; " + f.Error()
+	switch {
+	case words == "":
+		*text += place
+	case f != nil && f.Kind == vm.Trap: // the guest tells more than the engine: a panic's message, where the engine sees an "unreachable"
+		*text = words + place + "; " + *text
 	default:
-		failed.cause.text = f.Error() + ": " + words
+		*text += ": " + words + place
 	}
 }
 

@@ -190,14 +190,31 @@ func TestFailedFramesHaveNoEffect(t *testing.T) {
 	}
 }
 
-// TestATrapWithoutWordsSaysWhere: where the guest says nothing, the functions on its stack have to do.
-func TestATrapWithoutWordsSaysWhere(t *testing.T) {
-	p := samples(func(call *fakeCall) { call.trap(0, "", "") })
-	inputs := sampleInputs(t)
-	r := newRig(t, p, inputs, nil)
-	r.process(0, sampleBatch(inputs[0].Schema).Slice(0, 1))
-	if got := r.rejected[0].Cause.Error(); !strings.HasPrefix(got, "TM-SANDBOX-060: trap: unreachable in main.inner < main.outer (at ") {
-		t.Errorf("got %q", got)
+// TestFaultsSayWhere has what is said of a fault where the guest tells a message, a place, both or nothing.
+func TestFaultsSayWhere(t *testing.T) {
+	for _, c := range []struct {
+		kind           vm.Kind
+		message, place string
+		want           string
+	}{
+		{vm.Trap, "", "", "trap: unreachable in main.inner < main.outer"},
+		{vm.Trap, "", "op.py:3", "trap: unreachable (op.py:3)"},
+		{vm.Trap, "boom", "", "boom; trap: unreachable"},
+		{vm.Trap, "boom", "lib.rs:3", "boom (lib.rs:3); trap: unreachable"},
+		{vm.Fuel, "", "", "fuel exhausted: unreachable in main.inner < main.outer"},
+		{vm.Fuel, "", "op.py:3", "fuel exhausted: unreachable (op.py:3)"},
+		{vm.Fuel, "in the loop", "op.py:3", "fuel exhausted: unreachable: in the loop (op.py:3)"},
+	} {
+		p := samples(func(call *fakeCall) {
+			call.trap(0, c.message, c.place)
+			call.fault.Kind = c.kind
+		})
+		inputs := sampleInputs(t)
+		r := newRig(t, p, inputs, nil)
+		r.process(0, sampleBatch(inputs[0].Schema).Slice(0, 1))
+		if got := errcode.Of(r.rejected[0].Cause); got == nil || got.Message != c.want {
+			t.Errorf("of %v, %q, %q it says %v, want %s", c.kind, c.message, c.place, got, c.want)
+		}
 	}
 }
 
